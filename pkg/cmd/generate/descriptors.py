@@ -1,0 +1,51 @@
+"""Write the descriptors of MLflow's services, as its wheel carries them, to standard output.
+
+The output is a serialized ``google.protobuf.FileDescriptorSet``, dependencies first. MLflow
+itself is not imported (that costs seconds): its ``*_pb2`` modules are loaded below an empty
+``mlflow`` package that only knows where they are.
+"""
+
+import importlib
+import importlib.util
+import sys
+import types
+from pathlib import Path
+
+from google.protobuf import descriptor_pb2
+
+SERVICES = ("service", "model_registry", "mlflow_artifacts", "webhooks")
+
+
+def stub_packages() -> None:
+    spec = importlib.util.find_spec("mlflow")
+    if spec is None or spec.origin is None:
+        raise SystemExit("mlflow is not installed for " + sys.executable)
+    root = Path(spec.origin).parent
+    for name, path in (("mlflow", root), ("mlflow.protos", root / "protos")):
+        package = types.ModuleType(name)
+        package.__path__ = [str(path)]
+        sys.modules[name] = package
+
+
+def collect(file, found: dict[str, bytes]) -> None:
+    if file.name in found:
+        return
+    for dependency in file.dependencies:
+        collect(dependency, found)
+    found[file.name] = file.serialized_pb
+
+
+def main() -> None:
+    stub_packages()
+    found: dict[str, bytes] = {}
+    for service in SERVICES:
+        module = importlib.import_module(f"mlflow.protos.{service}_pb2")
+        collect(module.DESCRIPTOR, found)
+    files = descriptor_pb2.FileDescriptorSet()
+    for serialized in found.values():
+        files.file.add().ParseFromString(serialized)
+    sys.stdout.buffer.write(files.SerializeToString())
+
+
+if __name__ == "__main__":
+    main()
