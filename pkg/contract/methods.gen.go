@@ -4,5 +4,1371 @@ package contract
 
 // Methods lists every natively answered remote procedure.
 var Methods = []Method{
-	Unary("MlflowService", "createExperiment", MlflowService.CreateExperiment, Endpoint{Verb: "POST", Path: "/mlflow/experiments/create", Version: 2}),
+	Unary("MlflowService", "getExperimentByName", MlflowService.GetExperimentByName,
+		Endpoint{Verb: "GET", Path: "/mlflow/experiments/get-by-name", Version: 2},
+	),
+	Unary("MlflowService", "createExperiment", MlflowService.CreateExperiment,
+		Endpoint{Verb: "POST", Path: "/mlflow/experiments/create", Version: 2},
+	),
+	Unary("MlflowService", "searchExperiments", MlflowService.SearchExperiments,
+		Endpoint{Verb: "POST", Path: "/mlflow/experiments/search", Version: 2},
+		Endpoint{Verb: "GET", Path: "/mlflow/experiments/search", Version: 2},
+	),
+	Unary("MlflowService", "getExperiment", MlflowService.GetExperiment,
+		Endpoint{Verb: "GET", Path: "/mlflow/experiments/get", Version: 2},
+	),
+	Unary("MlflowService", "deleteExperiment", MlflowService.DeleteExperiment,
+		Endpoint{Verb: "POST", Path: "/mlflow/experiments/delete", Version: 2},
+	),
+	Unary("MlflowService", "restoreExperiment", MlflowService.RestoreExperiment,
+		Endpoint{Verb: "POST", Path: "/mlflow/experiments/restore", Version: 2},
+	),
+	Unary("MlflowService", "updateExperiment", MlflowService.UpdateExperiment,
+		Endpoint{Verb: "POST", Path: "/mlflow/experiments/update", Version: 2},
+	),
+	Unary("MlflowService", "createRun", MlflowService.CreateRun,
+		Endpoint{Verb: "POST", Path: "/mlflow/runs/create", Version: 2},
+	),
+	Unary("MlflowService", "updateRun", MlflowService.UpdateRun,
+		Endpoint{Verb: "POST", Path: "/mlflow/runs/update", Version: 2},
+	),
+	Unary("MlflowService", "deleteRun", MlflowService.DeleteRun,
+		Endpoint{Verb: "POST", Path: "/mlflow/runs/delete", Version: 2},
+	),
+	Unary("MlflowService", "restoreRun", MlflowService.RestoreRun,
+		Endpoint{Verb: "POST", Path: "/mlflow/runs/restore", Version: 2},
+	),
+	Unary("MlflowService", "logMetric", MlflowService.LogMetric,
+		Endpoint{Verb: "POST", Path: "/mlflow/runs/log-metric", Version: 2},
+	),
+	Unary("MlflowService", "logParam", MlflowService.LogParam,
+		Endpoint{Verb: "POST", Path: "/mlflow/runs/log-parameter", Version: 2},
+	),
+	Unary("MlflowService", "setExperimentTag", MlflowService.SetExperimentTag,
+		Endpoint{Verb: "POST", Path: "/mlflow/experiments/set-experiment-tag", Version: 2},
+	),
+	Unary("MlflowService", "deleteExperimentTag", MlflowService.DeleteExperimentTag,
+		Endpoint{Verb: "POST", Path: "/mlflow/experiments/delete-experiment-tag", Version: 2},
+	),
+	Unary("MlflowService", "setTag", MlflowService.SetTag,
+		Endpoint{Verb: "POST", Path: "/mlflow/runs/set-tag", Version: 2},
+	),
+	Unary("MlflowService", "deleteTag", MlflowService.DeleteTag,
+		Endpoint{Verb: "POST", Path: "/mlflow/runs/delete-tag", Version: 2},
+	),
+	Unary("MlflowService", "getRun", MlflowService.GetRun,
+		Endpoint{Verb: "GET", Path: "/mlflow/runs/get", Version: 2},
+	),
+	Unary("MlflowService", "searchRuns", MlflowService.SearchRuns,
+		Endpoint{Verb: "POST", Path: "/mlflow/runs/search", Version: 2},
+	),
+	Unary("MlflowService", "getMetricHistory", MlflowService.GetMetricHistory,
+		Endpoint{Verb: "GET", Path: "/mlflow/metrics/get-history", Version: 2},
+	),
+	Unary("MlflowService", "logBatch", MlflowService.LogBatch,
+		Endpoint{Verb: "POST", Path: "/mlflow/runs/log-batch", Version: 2},
+	),
+}
+
+// Proxied lists every remote procedure that MLflow's Python server answers.
+var Proxied = []ProxiedMethod{
+	{
+		Service: "MlflowService",
+		Name:    "setTraceTag",
+		Endpoints: []Endpoint{
+			{Verb: "PATCH", Path: "/mlflow/traces/{request_id}/tags", Version: 2},
+		},
+		Reason: "traces are not ported to Go yet",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "setTraceTagV3",
+		Endpoints: []Endpoint{
+			{Verb: "PATCH", Path: "/mlflow/traces/{trace_id}/tags", Version: 3},
+		},
+		Reason: "traces are not ported to Go yet",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "deleteTraceTag",
+		Endpoints: []Endpoint{
+			{Verb: "DELETE", Path: "/mlflow/traces/{request_id}/tags", Version: 2},
+		},
+		Reason: "traces are not ported to Go yet",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "deleteTraceTagV3",
+		Endpoints: []Endpoint{
+			{Verb: "DELETE", Path: "/mlflow/traces/{trace_id}/tags", Version: 3},
+		},
+		Reason: "traces are not ported to Go yet",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "listArtifacts",
+		Endpoints: []Endpoint{
+			{Verb: "GET", Path: "/mlflow/artifacts/list", Version: 2},
+		},
+		Reason: "reads or writes artifact storage, for which MLflow's Python clients of each provider are used",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "createPresignedUploadUrl",
+		Endpoints: []Endpoint{
+			{Verb: "POST", Path: "/mlflow/artifacts/presigned-upload-url", Version: 2},
+		},
+		Reason: "reads or writes artifact storage, for which MLflow's Python clients of each provider are used",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "createPresignedDownloadUrl",
+		Endpoints: []Endpoint{
+			{Verb: "POST", Path: "/mlflow/artifacts/presigned-download-url", Version: 2},
+		},
+		Reason: "reads or writes artifact storage, for which MLflow's Python clients of each provider are used",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "getMetricHistoryBulkInterval",
+		Endpoints: []Endpoint{
+			{Verb: "GET", Path: "/mlflow/metrics/get-history-bulk-interval", Version: 2},
+		},
+		Reason: "not ported to Go yet",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "logModel",
+		Endpoints: []Endpoint{
+			{Verb: "POST", Path: "/mlflow/runs/log-model", Version: 2},
+		},
+		Reason: "not ported to Go yet",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "logInputs",
+		Endpoints: []Endpoint{
+			{Verb: "POST", Path: "/mlflow/runs/log-inputs", Version: 2},
+		},
+		Reason: "not ported to Go yet",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "logOutputs",
+		Endpoints: []Endpoint{
+			{Verb: "POST", Path: "/mlflow/runs/outputs", Version: 2},
+		},
+		Reason: "not ported to Go yet",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "searchDatasets",
+		Endpoints: []Endpoint{
+			{Verb: "POST", Path: "mlflow/experiments/search-datasets", Version: 2},
+		},
+		Reason: "MLflow 3 has no handler for it and answers 404",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "startTrace",
+		Endpoints: []Endpoint{
+			{Verb: "POST", Path: "/mlflow/traces", Version: 2},
+		},
+		Reason: "traces are not ported to Go yet",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "endTrace",
+		Endpoints: []Endpoint{
+			{Verb: "PATCH", Path: "/mlflow/traces/{request_id}", Version: 2},
+		},
+		Reason: "traces are not ported to Go yet",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "getTraceInfo",
+		Endpoints: []Endpoint{
+			{Verb: "GET", Path: "/mlflow/traces/{request_id}/info", Version: 2},
+		},
+		Reason: "traces are not ported to Go yet",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "getTraceInfoV3",
+		Endpoints: []Endpoint{
+			{Verb: "GET", Path: "/mlflow/traces/{trace_id}", Version: 3},
+		},
+		Reason: "traces are not ported to Go yet",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "getTrace",
+		Endpoints: []Endpoint{
+			{Verb: "GET", Path: "/mlflow/traces/get", Version: 3},
+		},
+		Reason: "traces are not ported to Go yet",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "batchGetTraces",
+		Endpoints: []Endpoint{
+			{Verb: "GET", Path: "/mlflow/traces/batchGet", Version: 3},
+		},
+		Reason: "traces are not ported to Go yet",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "batchGetTraceInfos",
+		Endpoints: []Endpoint{
+			{Verb: "POST", Path: "/mlflow/traces/batchGetInfos", Version: 3},
+		},
+		Reason: "traces are not ported to Go yet",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "searchTraces",
+		Endpoints: []Endpoint{
+			{Verb: "GET", Path: "/mlflow/traces", Version: 2},
+		},
+		Reason: "traces are not ported to Go yet",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "searchTracesV3",
+		Endpoints: []Endpoint{
+			{Verb: "POST", Path: "/mlflow/traces/search", Version: 3},
+		},
+		Reason: "traces are not ported to Go yet",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "startTraceV3",
+		Endpoints: []Endpoint{
+			{Verb: "POST", Path: "/mlflow/traces", Version: 3},
+		},
+		Reason: "traces are not ported to Go yet",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "linkTracesToRun",
+		Endpoints: []Endpoint{
+			{Verb: "POST", Path: "/mlflow/traces/link-to-run", Version: 2},
+		},
+		Reason: "traces are not ported to Go yet",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "linkPromptsToTrace",
+		Endpoints: []Endpoint{
+			{Verb: "POST", Path: "/mlflow/traces/link-prompts", Version: 2},
+		},
+		Reason: "traces are not ported to Go yet",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "searchUnifiedTraceHandler",
+		Endpoints: []Endpoint{
+			{Verb: "GET", Path: "/mlflow/unified-traces", Version: 2},
+		},
+		Reason: "MLflow 3 has no handler for it and answers 404",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "getOnlineTraceDetails",
+		Endpoints: []Endpoint{
+			{Verb: "GET", Path: "/mlflow/get-online-trace-details", Version: 2},
+		},
+		Reason: "MLflow 3 has no handler for it and answers 404",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "deleteTraces",
+		Endpoints: []Endpoint{
+			{Verb: "POST", Path: "/mlflow/traces/delete-traces", Version: 2},
+		},
+		Reason: "traces are not ported to Go yet",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "deleteTracesV3",
+		Endpoints: []Endpoint{
+			{Verb: "POST", Path: "/mlflow/traces/delete-traces", Version: 3},
+		},
+		Reason: "traces are not ported to Go yet",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "calculateTraceFilterCorrelation",
+		Endpoints: []Endpoint{
+			{Verb: "POST", Path: "/mlflow/traces/calculate-filter-correlation", Version: 3},
+		},
+		Reason: "traces are not ported to Go yet",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "queryTraceMetrics",
+		Endpoints: []Endpoint{
+			{Verb: "POST", Path: "/mlflow/traces/metrics", Version: 3},
+		},
+		Reason: "traces are not ported to Go yet",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "listWorkspaces",
+		Endpoints: []Endpoint{
+			{Verb: "GET", Path: "/mlflow/workspaces", Version: 3},
+		},
+		Reason: "workspaces come from a Python workspace provider",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "createWorkspace",
+		Endpoints: []Endpoint{
+			{Verb: "POST", Path: "/mlflow/workspaces", Version: 3},
+		},
+		Reason: "workspaces come from a Python workspace provider",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "getWorkspace",
+		Endpoints: []Endpoint{
+			{Verb: "GET", Path: "/mlflow/workspaces/{workspace_name}", Version: 3},
+		},
+		Reason: "workspaces come from a Python workspace provider",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "updateWorkspace",
+		Endpoints: []Endpoint{
+			{Verb: "PATCH", Path: "/mlflow/workspaces/{workspace_name}", Version: 3},
+		},
+		Reason: "workspaces come from a Python workspace provider",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "deleteWorkspace",
+		Endpoints: []Endpoint{
+			{Verb: "DELETE", Path: "/mlflow/workspaces/{workspace_name}", Version: 3},
+		},
+		Reason: "workspaces come from a Python workspace provider",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "createLoggedModel",
+		Endpoints: []Endpoint{
+			{Verb: "POST", Path: "/mlflow/logged-models", Version: 2},
+		},
+		Reason: "not ported to Go yet",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "finalizeLoggedModel",
+		Endpoints: []Endpoint{
+			{Verb: "PATCH", Path: "/mlflow/logged-models/{model_id}", Version: 2},
+		},
+		Reason: "not ported to Go yet",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "getLoggedModel",
+		Endpoints: []Endpoint{
+			{Verb: "GET", Path: "/mlflow/logged-models/{model_id}", Version: 2},
+		},
+		Reason: "not ported to Go yet",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "deleteLoggedModel",
+		Endpoints: []Endpoint{
+			{Verb: "DELETE", Path: "/mlflow/logged-models/{model_id}", Version: 2},
+		},
+		Reason: "not ported to Go yet",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "searchLoggedModels",
+		Endpoints: []Endpoint{
+			{Verb: "POST", Path: "/mlflow/logged-models/search", Version: 2},
+		},
+		Reason: "not ported to Go yet",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "setLoggedModelTags",
+		Endpoints: []Endpoint{
+			{Verb: "PATCH", Path: "/mlflow/logged-models/{model_id}/tags", Version: 2},
+		},
+		Reason: "not ported to Go yet",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "deleteLoggedModelTag",
+		Endpoints: []Endpoint{
+			{Verb: "DELETE", Path: "/mlflow/logged-models/{model_id}/tags/{tag_key}", Version: 2},
+		},
+		Reason: "not ported to Go yet",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "listLoggedModelArtifacts",
+		Endpoints: []Endpoint{
+			{Verb: "GET", Path: "/mlflow/logged-models/{model_id}/artifacts/directories", Version: 2},
+		},
+		Reason: "reads or writes artifact storage, for which MLflow's Python clients of each provider are used",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "LogLoggedModelParams",
+		Endpoints: []Endpoint{
+			{Verb: "POST", Path: "/mlflow/logged-models/{model_id}/params", Version: 2},
+		},
+		Reason: "not ported to Go yet",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "GetAssessment",
+		Endpoints: []Endpoint{
+			{Verb: "GET", Path: "/mlflow/traces/{trace_id}/assessments/{assessment_id}", Version: 3},
+		},
+		Reason: "traces are not ported to Go yet",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "createAssessment",
+		Endpoints: []Endpoint{
+			{Verb: "POST", Path: "/mlflow/traces/{assessment.trace_id}/assessments", Version: 3},
+		},
+		Reason: "traces are not ported to Go yet",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "updateAssessment",
+		Endpoints: []Endpoint{
+			{Verb: "PATCH", Path: "/mlflow/traces/{trace_id}/assessments/{assessment_id}", Version: 3},
+		},
+		Reason: "traces are not ported to Go yet",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "deleteAssessment",
+		Endpoints: []Endpoint{
+			{Verb: "DELETE", Path: "/mlflow/traces/{trace_id}/assessments/{assessment_id}", Version: 3},
+		},
+		Reason: "traces are not ported to Go yet",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "createIssue",
+		Endpoints: []Endpoint{
+			{Verb: "POST", Path: "/mlflow/issues", Version: 3},
+		},
+		Reason: "not ported to Go yet",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "updateIssue",
+		Endpoints: []Endpoint{
+			{Verb: "PATCH", Path: "/mlflow/issues/{issue_id}", Version: 3},
+		},
+		Reason: "not ported to Go yet",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "getIssue",
+		Endpoints: []Endpoint{
+			{Verb: "GET", Path: "/mlflow/issues/{issue_id}", Version: 3},
+		},
+		Reason: "not ported to Go yet",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "searchIssues",
+		Endpoints: []Endpoint{
+			{Verb: "POST", Path: "/mlflow/issues/search", Version: 3},
+		},
+		Reason: "not ported to Go yet",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "createLabelSchema",
+		Endpoints: []Endpoint{
+			{Verb: "POST", Path: "/mlflow/label-schemas/create", Version: 3},
+		},
+		Reason: "not ported to Go yet",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "getLabelSchema",
+		Endpoints: []Endpoint{
+			{Verb: "GET", Path: "/mlflow/label-schemas/get", Version: 3},
+		},
+		Reason: "not ported to Go yet",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "getLabelSchemaByName",
+		Endpoints: []Endpoint{
+			{Verb: "GET", Path: "/mlflow/label-schemas/get-by-name", Version: 3},
+		},
+		Reason: "not ported to Go yet",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "listLabelSchemas",
+		Endpoints: []Endpoint{
+			{Verb: "GET", Path: "/mlflow/label-schemas/list", Version: 3},
+		},
+		Reason: "not ported to Go yet",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "updateLabelSchema",
+		Endpoints: []Endpoint{
+			{Verb: "PATCH", Path: "/mlflow/label-schemas/update", Version: 3},
+		},
+		Reason: "not ported to Go yet",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "deleteLabelSchema",
+		Endpoints: []Endpoint{
+			{Verb: "DELETE", Path: "/mlflow/label-schemas/delete", Version: 3},
+		},
+		Reason: "not ported to Go yet",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "createDataset",
+		Endpoints: []Endpoint{
+			{Verb: "POST", Path: "/mlflow/datasets/create", Version: 3},
+		},
+		Reason: "not ported to Go yet",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "getDataset",
+		Endpoints: []Endpoint{
+			{Verb: "GET", Path: "/mlflow/datasets/{dataset_id}", Version: 3},
+		},
+		Reason: "not ported to Go yet",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "deleteDataset",
+		Endpoints: []Endpoint{
+			{Verb: "DELETE", Path: "/mlflow/datasets/{dataset_id}", Version: 3},
+		},
+		Reason: "not ported to Go yet",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "searchEvaluationDatasets",
+		Endpoints: []Endpoint{
+			{Verb: "POST", Path: "/mlflow/datasets/search", Version: 3},
+			{Verb: "GET", Path: "/mlflow/datasets/search", Version: 3},
+		},
+		Reason: "not ported to Go yet",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "setDatasetTags",
+		Endpoints: []Endpoint{
+			{Verb: "PATCH", Path: "/mlflow/datasets/{dataset_id}/tags", Version: 3},
+		},
+		Reason: "not ported to Go yet",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "deleteDatasetTag",
+		Endpoints: []Endpoint{
+			{Verb: "DELETE", Path: "/mlflow/datasets/{dataset_id}/tags/{key}", Version: 3},
+		},
+		Reason: "not ported to Go yet",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "upsertDatasetRecords",
+		Endpoints: []Endpoint{
+			{Verb: "POST", Path: "/mlflow/datasets/{dataset_id}/records", Version: 3},
+		},
+		Reason: "not ported to Go yet",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "getDatasetExperimentIds",
+		Endpoints: []Endpoint{
+			{Verb: "GET", Path: "/mlflow/datasets/{dataset_id}/experiment-ids", Version: 3},
+		},
+		Reason: "not ported to Go yet",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "registerScorer",
+		Endpoints: []Endpoint{
+			{Verb: "POST", Path: "/mlflow/scorers/register", Version: 3},
+		},
+		Reason: "not ported to Go yet",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "listScorers",
+		Endpoints: []Endpoint{
+			{Verb: "GET", Path: "/mlflow/scorers/list", Version: 3},
+		},
+		Reason: "not ported to Go yet",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "listScorerVersions",
+		Endpoints: []Endpoint{
+			{Verb: "GET", Path: "/mlflow/scorers/versions", Version: 3},
+		},
+		Reason: "not ported to Go yet",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "getScorer",
+		Endpoints: []Endpoint{
+			{Verb: "GET", Path: "/mlflow/scorers/get", Version: 3},
+		},
+		Reason: "not ported to Go yet",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "deleteScorer",
+		Endpoints: []Endpoint{
+			{Verb: "DELETE", Path: "/mlflow/scorers/delete", Version: 3},
+		},
+		Reason: "not ported to Go yet",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "getDatasetRecords",
+		Endpoints: []Endpoint{
+			{Verb: "GET", Path: "/mlflow/datasets/{dataset_id}/records", Version: 3},
+		},
+		Reason: "not ported to Go yet",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "deleteDatasetRecords",
+		Endpoints: []Endpoint{
+			{Verb: "DELETE", Path: "/mlflow/datasets/{dataset_id}/records", Version: 3},
+		},
+		Reason: "not ported to Go yet",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "addDatasetToExperiments",
+		Endpoints: []Endpoint{
+			{Verb: "POST", Path: "/mlflow/datasets/{dataset_id}/add-experiments", Version: 3},
+		},
+		Reason: "not ported to Go yet",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "removeDatasetFromExperiments",
+		Endpoints: []Endpoint{
+			{Verb: "POST", Path: "/mlflow/datasets/{dataset_id}/remove-experiments", Version: 3},
+		},
+		Reason: "not ported to Go yet",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "createGatewaySecret",
+		Endpoints: []Endpoint{
+			{Verb: "POST", Path: "/mlflow/gateway/secrets/create", Version: 3},
+		},
+		Reason: "handles gateway secrets, which only MLflow's Python code encrypts and decrypts",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "getGatewaySecretInfo",
+		Endpoints: []Endpoint{
+			{Verb: "GET", Path: "/mlflow/gateway/secrets/get", Version: 3},
+		},
+		Reason: "handles gateway secrets, which only MLflow's Python code encrypts and decrypts",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "updateGatewaySecret",
+		Endpoints: []Endpoint{
+			{Verb: "POST", Path: "/mlflow/gateway/secrets/update", Version: 3},
+		},
+		Reason: "handles gateway secrets, which only MLflow's Python code encrypts and decrypts",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "deleteGatewaySecret",
+		Endpoints: []Endpoint{
+			{Verb: "DELETE", Path: "/mlflow/gateway/secrets/delete", Version: 3},
+		},
+		Reason: "handles gateway secrets, which only MLflow's Python code encrypts and decrypts",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "listGatewaySecretInfos",
+		Endpoints: []Endpoint{
+			{Verb: "GET", Path: "/mlflow/gateway/secrets/list", Version: 3},
+		},
+		Reason: "handles gateway secrets, which only MLflow's Python code encrypts and decrypts",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "createGatewayEndpoint",
+		Endpoints: []Endpoint{
+			{Verb: "POST", Path: "/mlflow/gateway/endpoints/create", Version: 3},
+		},
+		Reason: "not ported to Go yet",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "getGatewayEndpoint",
+		Endpoints: []Endpoint{
+			{Verb: "GET", Path: "/mlflow/gateway/endpoints/get", Version: 3},
+		},
+		Reason: "not ported to Go yet",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "updateGatewayEndpoint",
+		Endpoints: []Endpoint{
+			{Verb: "POST", Path: "/mlflow/gateway/endpoints/update", Version: 3},
+		},
+		Reason: "not ported to Go yet",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "deleteGatewayEndpoint",
+		Endpoints: []Endpoint{
+			{Verb: "DELETE", Path: "/mlflow/gateway/endpoints/delete", Version: 3},
+		},
+		Reason: "not ported to Go yet",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "listGatewayEndpoints",
+		Endpoints: []Endpoint{
+			{Verb: "GET", Path: "/mlflow/gateway/endpoints/list", Version: 3},
+		},
+		Reason: "not ported to Go yet",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "createGatewayModelDefinition",
+		Endpoints: []Endpoint{
+			{Verb: "POST", Path: "/mlflow/gateway/model-definitions/create", Version: 3},
+		},
+		Reason: "not ported to Go yet",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "getGatewayModelDefinition",
+		Endpoints: []Endpoint{
+			{Verb: "GET", Path: "/mlflow/gateway/model-definitions/get", Version: 3},
+		},
+		Reason: "not ported to Go yet",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "listGatewayModelDefinitions",
+		Endpoints: []Endpoint{
+			{Verb: "GET", Path: "/mlflow/gateway/model-definitions/list", Version: 3},
+		},
+		Reason: "not ported to Go yet",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "updateGatewayModelDefinition",
+		Endpoints: []Endpoint{
+			{Verb: "POST", Path: "/mlflow/gateway/model-definitions/update", Version: 3},
+		},
+		Reason: "not ported to Go yet",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "deleteGatewayModelDefinition",
+		Endpoints: []Endpoint{
+			{Verb: "DELETE", Path: "/mlflow/gateway/model-definitions/delete", Version: 3},
+		},
+		Reason: "not ported to Go yet",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "attachModelToEndpoint",
+		Endpoints: []Endpoint{
+			{Verb: "POST", Path: "/mlflow/gateway/endpoints/models/attach", Version: 3},
+		},
+		Reason: "not ported to Go yet",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "detachModelFromEndpoint",
+		Endpoints: []Endpoint{
+			{Verb: "POST", Path: "/mlflow/gateway/endpoints/models/detach", Version: 3},
+		},
+		Reason: "not ported to Go yet",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "createEndpointBinding",
+		Endpoints: []Endpoint{
+			{Verb: "POST", Path: "/mlflow/gateway/endpoints/bindings/create", Version: 3},
+		},
+		Reason: "not ported to Go yet",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "deleteEndpointBinding",
+		Endpoints: []Endpoint{
+			{Verb: "DELETE", Path: "/mlflow/gateway/endpoints/bindings/delete", Version: 3},
+		},
+		Reason: "not ported to Go yet",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "listEndpointBindings",
+		Endpoints: []Endpoint{
+			{Verb: "GET", Path: "/mlflow/gateway/endpoints/bindings/list", Version: 3},
+		},
+		Reason: "not ported to Go yet",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "setGatewayEndpointTag",
+		Endpoints: []Endpoint{
+			{Verb: "POST", Path: "/mlflow/gateway/endpoints/set-tag", Version: 3},
+		},
+		Reason: "not ported to Go yet",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "deleteGatewayEndpointTag",
+		Endpoints: []Endpoint{
+			{Verb: "DELETE", Path: "/mlflow/gateway/endpoints/delete-tag", Version: 3},
+		},
+		Reason: "not ported to Go yet",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "createBudgetPolicy",
+		Endpoints: []Endpoint{
+			{Verb: "POST", Path: "/mlflow/gateway/budgets/create", Version: 3},
+		},
+		Reason: "not ported to Go yet",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "getBudgetPolicy",
+		Endpoints: []Endpoint{
+			{Verb: "GET", Path: "/mlflow/gateway/budgets/get", Version: 3},
+		},
+		Reason: "not ported to Go yet",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "updateBudgetPolicy",
+		Endpoints: []Endpoint{
+			{Verb: "POST", Path: "/mlflow/gateway/budgets/update", Version: 3},
+		},
+		Reason: "not ported to Go yet",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "deleteBudgetPolicy",
+		Endpoints: []Endpoint{
+			{Verb: "DELETE", Path: "/mlflow/gateway/budgets/delete", Version: 3},
+		},
+		Reason: "not ported to Go yet",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "listBudgetPolicies",
+		Endpoints: []Endpoint{
+			{Verb: "GET", Path: "/mlflow/gateway/budgets/list", Version: 3},
+		},
+		Reason: "not ported to Go yet",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "listBudgetWindows",
+		Endpoints: []Endpoint{
+			{Verb: "GET", Path: "/mlflow/gateway/budgets/windows", Version: 3},
+		},
+		Reason: "not ported to Go yet",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "createGatewayGuardrail",
+		Endpoints: []Endpoint{
+			{Verb: "POST", Path: "/mlflow/gateway/guardrails/create", Version: 3},
+		},
+		Reason: "not ported to Go yet",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "getGatewayGuardrail",
+		Endpoints: []Endpoint{
+			{Verb: "GET", Path: "/mlflow/gateway/guardrails/get", Version: 3},
+		},
+		Reason: "not ported to Go yet",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "deleteGatewayGuardrail",
+		Endpoints: []Endpoint{
+			{Verb: "DELETE", Path: "/mlflow/gateway/guardrails/delete", Version: 3},
+		},
+		Reason: "not ported to Go yet",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "listGatewayGuardrails",
+		Endpoints: []Endpoint{
+			{Verb: "GET", Path: "/mlflow/gateway/guardrails/list", Version: 3},
+		},
+		Reason: "not ported to Go yet",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "addGuardrailToEndpoint",
+		Endpoints: []Endpoint{
+			{Verb: "POST", Path: "/mlflow/gateway/guardrails/add-to-endpoint", Version: 3},
+		},
+		Reason: "not ported to Go yet",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "removeGuardrailFromEndpoint",
+		Endpoints: []Endpoint{
+			{Verb: "DELETE", Path: "/mlflow/gateway/guardrails/remove-from-endpoint", Version: 3},
+		},
+		Reason: "not ported to Go yet",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "listEndpointGuardrailConfigs",
+		Endpoints: []Endpoint{
+			{Verb: "GET", Path: "/mlflow/gateway/guardrails/list-for-endpoint", Version: 3},
+		},
+		Reason: "not ported to Go yet",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "updateEndpointGuardrailConfig",
+		Endpoints: []Endpoint{
+			{Verb: "PATCH", Path: "/mlflow/gateway/guardrails/update-config", Version: 3},
+		},
+		Reason: "not ported to Go yet",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "createPromptOptimizationJob",
+		Endpoints: []Endpoint{
+			{Verb: "POST", Path: "/mlflow/prompt-optimization/jobs", Version: 3},
+		},
+		Reason: "starts or reads background jobs, which run in MLflow's Python job runner",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "getPromptOptimizationJob",
+		Endpoints: []Endpoint{
+			{Verb: "GET", Path: "/mlflow/prompt-optimization/jobs/{job_id}", Version: 3},
+		},
+		Reason: "starts or reads background jobs, which run in MLflow's Python job runner",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "searchPromptOptimizationJobs",
+		Endpoints: []Endpoint{
+			{Verb: "POST", Path: "/mlflow/prompt-optimization/jobs/search", Version: 3},
+			{Verb: "GET", Path: "/mlflow/prompt-optimization/jobs/search", Version: 3},
+		},
+		Reason: "starts or reads background jobs, which run in MLflow's Python job runner",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "cancelPromptOptimizationJob",
+		Endpoints: []Endpoint{
+			{Verb: "POST", Path: "/mlflow/prompt-optimization/jobs/{job_id}/cancel", Version: 3},
+		},
+		Reason: "starts or reads background jobs, which run in MLflow's Python job runner",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "deletePromptOptimizationJob",
+		Endpoints: []Endpoint{
+			{Verb: "DELETE", Path: "/mlflow/prompt-optimization/jobs/{job_id}", Version: 3},
+		},
+		Reason: "starts or reads background jobs, which run in MLflow's Python job runner",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "createReviewQueue",
+		Endpoints: []Endpoint{
+			{Verb: "POST", Path: "/mlflow/review-queues/create", Version: 3},
+		},
+		Reason: "not ported to Go yet",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "getOrCreateUserQueue",
+		Endpoints: []Endpoint{
+			{Verb: "POST", Path: "/mlflow/review-queues/get-or-create-user", Version: 3},
+		},
+		Reason: "not ported to Go yet",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "getReviewQueue",
+		Endpoints: []Endpoint{
+			{Verb: "GET", Path: "/mlflow/review-queues/get", Version: 3},
+		},
+		Reason: "not ported to Go yet",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "getReviewQueueByName",
+		Endpoints: []Endpoint{
+			{Verb: "GET", Path: "/mlflow/review-queues/get-by-name", Version: 3},
+		},
+		Reason: "not ported to Go yet",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "listReviewQueues",
+		Endpoints: []Endpoint{
+			{Verb: "GET", Path: "/mlflow/review-queues/list", Version: 3},
+		},
+		Reason: "not ported to Go yet",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "updateReviewQueue",
+		Endpoints: []Endpoint{
+			{Verb: "POST", Path: "/mlflow/review-queues/update", Version: 3},
+		},
+		Reason: "not ported to Go yet",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "deleteReviewQueue",
+		Endpoints: []Endpoint{
+			{Verb: "POST", Path: "/mlflow/review-queues/delete", Version: 3},
+		},
+		Reason: "not ported to Go yet",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "addItemsToReviewQueue",
+		Endpoints: []Endpoint{
+			{Verb: "POST", Path: "/mlflow/review-queues/items/add", Version: 3},
+		},
+		Reason: "not ported to Go yet",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "removeItemsFromReviewQueue",
+		Endpoints: []Endpoint{
+			{Verb: "POST", Path: "/mlflow/review-queues/items/remove", Version: 3},
+		},
+		Reason: "not ported to Go yet",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "listReviewQueueItems",
+		Endpoints: []Endpoint{
+			{Verb: "GET", Path: "/mlflow/review-queues/items/list", Version: 3},
+		},
+		Reason: "not ported to Go yet",
+	},
+	{
+		Service: "MlflowService",
+		Name:    "setReviewQueueItemStatus",
+		Endpoints: []Endpoint{
+			{Verb: "POST", Path: "/mlflow/review-queues/items/set-status", Version: 3},
+		},
+		Reason: "not ported to Go yet",
+	},
+	{
+		Service: "ModelRegistryService",
+		Name:    "createRegisteredModel",
+		Endpoints: []Endpoint{
+			{Verb: "POST", Path: "/mlflow/registered-models/create", Version: 2},
+		},
+		Reason: "the model registry is not ported to Go yet",
+	},
+	{
+		Service: "ModelRegistryService",
+		Name:    "renameRegisteredModel",
+		Endpoints: []Endpoint{
+			{Verb: "POST", Path: "/mlflow/registered-models/rename", Version: 2},
+		},
+		Reason: "the model registry is not ported to Go yet",
+	},
+	{
+		Service: "ModelRegistryService",
+		Name:    "updateRegisteredModel",
+		Endpoints: []Endpoint{
+			{Verb: "PATCH", Path: "/mlflow/registered-models/update", Version: 2},
+		},
+		Reason: "the model registry is not ported to Go yet",
+	},
+	{
+		Service: "ModelRegistryService",
+		Name:    "deleteRegisteredModel",
+		Endpoints: []Endpoint{
+			{Verb: "DELETE", Path: "/mlflow/registered-models/delete", Version: 2},
+		},
+		Reason: "the model registry is not ported to Go yet",
+	},
+	{
+		Service: "ModelRegistryService",
+		Name:    "getRegisteredModel",
+		Endpoints: []Endpoint{
+			{Verb: "GET", Path: "/mlflow/registered-models/get", Version: 2},
+		},
+		Reason: "the model registry is not ported to Go yet",
+	},
+	{
+		Service: "ModelRegistryService",
+		Name:    "searchRegisteredModels",
+		Endpoints: []Endpoint{
+			{Verb: "GET", Path: "/mlflow/registered-models/search", Version: 2},
+		},
+		Reason: "the model registry is not ported to Go yet",
+	},
+	{
+		Service: "ModelRegistryService",
+		Name:    "getLatestVersions",
+		Endpoints: []Endpoint{
+			{Verb: "POST", Path: "/mlflow/registered-models/get-latest-versions", Version: 2},
+			{Verb: "GET", Path: "/mlflow/registered-models/get-latest-versions", Version: 2},
+		},
+		Reason: "the model registry is not ported to Go yet",
+	},
+	{
+		Service: "ModelRegistryService",
+		Name:    "createModelVersion",
+		Endpoints: []Endpoint{
+			{Verb: "POST", Path: "/mlflow/model-versions/create", Version: 2},
+		},
+		Reason: "the model registry is not ported to Go yet",
+	},
+	{
+		Service: "ModelRegistryService",
+		Name:    "updateModelVersion",
+		Endpoints: []Endpoint{
+			{Verb: "PATCH", Path: "/mlflow/model-versions/update", Version: 2},
+		},
+		Reason: "the model registry is not ported to Go yet",
+	},
+	{
+		Service: "ModelRegistryService",
+		Name:    "transitionModelVersionStage",
+		Endpoints: []Endpoint{
+			{Verb: "POST", Path: "/mlflow/model-versions/transition-stage", Version: 2},
+		},
+		Reason: "the model registry is not ported to Go yet",
+	},
+	{
+		Service: "ModelRegistryService",
+		Name:    "deleteModelVersion",
+		Endpoints: []Endpoint{
+			{Verb: "DELETE", Path: "/mlflow/model-versions/delete", Version: 2},
+		},
+		Reason: "the model registry is not ported to Go yet",
+	},
+	{
+		Service: "ModelRegistryService",
+		Name:    "getModelVersion",
+		Endpoints: []Endpoint{
+			{Verb: "GET", Path: "/mlflow/model-versions/get", Version: 2},
+		},
+		Reason: "the model registry is not ported to Go yet",
+	},
+	{
+		Service: "ModelRegistryService",
+		Name:    "searchModelVersions",
+		Endpoints: []Endpoint{
+			{Verb: "GET", Path: "/mlflow/model-versions/search", Version: 2},
+		},
+		Reason: "the model registry is not ported to Go yet",
+	},
+	{
+		Service: "ModelRegistryService",
+		Name:    "getModelVersionDownloadUri",
+		Endpoints: []Endpoint{
+			{Verb: "GET", Path: "/mlflow/model-versions/get-download-uri", Version: 2},
+		},
+		Reason: "the model registry is not ported to Go yet",
+	},
+	{
+		Service: "ModelRegistryService",
+		Name:    "setRegisteredModelTag",
+		Endpoints: []Endpoint{
+			{Verb: "POST", Path: "/mlflow/registered-models/set-tag", Version: 2},
+		},
+		Reason: "the model registry is not ported to Go yet",
+	},
+	{
+		Service: "ModelRegistryService",
+		Name:    "setModelVersionTag",
+		Endpoints: []Endpoint{
+			{Verb: "POST", Path: "/mlflow/model-versions/set-tag", Version: 2},
+		},
+		Reason: "the model registry is not ported to Go yet",
+	},
+	{
+		Service: "ModelRegistryService",
+		Name:    "deleteRegisteredModelTag",
+		Endpoints: []Endpoint{
+			{Verb: "DELETE", Path: "/mlflow/registered-models/delete-tag", Version: 2},
+		},
+		Reason: "the model registry is not ported to Go yet",
+	},
+	{
+		Service: "ModelRegistryService",
+		Name:    "deleteModelVersionTag",
+		Endpoints: []Endpoint{
+			{Verb: "DELETE", Path: "/mlflow/model-versions/delete-tag", Version: 2},
+		},
+		Reason: "the model registry is not ported to Go yet",
+	},
+	{
+		Service: "ModelRegistryService",
+		Name:    "setRegisteredModelAlias",
+		Endpoints: []Endpoint{
+			{Verb: "POST", Path: "/mlflow/registered-models/alias", Version: 2},
+		},
+		Reason: "the model registry is not ported to Go yet",
+	},
+	{
+		Service: "ModelRegistryService",
+		Name:    "deleteRegisteredModelAlias",
+		Endpoints: []Endpoint{
+			{Verb: "DELETE", Path: "/mlflow/registered-models/alias", Version: 2},
+		},
+		Reason: "the model registry is not ported to Go yet",
+	},
+	{
+		Service: "ModelRegistryService",
+		Name:    "getModelVersionByAlias",
+		Endpoints: []Endpoint{
+			{Verb: "GET", Path: "/mlflow/registered-models/alias", Version: 2},
+		},
+		Reason: "the model registry is not ported to Go yet",
+	},
+	{
+		Service: "MlflowArtifactsService",
+		Name:    "downloadArtifact",
+		Endpoints: []Endpoint{
+			{Verb: "GET", Path: "/mlflow-artifacts/artifacts/<path:artifact_path>", Version: 2},
+		},
+		Reason: "reads or writes artifact storage, for which MLflow's Python clients of each provider are used",
+	},
+	{
+		Service: "MlflowArtifactsService",
+		Name:    "uploadArtifact",
+		Endpoints: []Endpoint{
+			{Verb: "PUT", Path: "/mlflow-artifacts/artifacts/<path:artifact_path>", Version: 2},
+		},
+		Reason: "reads or writes artifact storage, for which MLflow's Python clients of each provider are used",
+	},
+	{
+		Service: "MlflowArtifactsService",
+		Name:    "listArtifacts",
+		Endpoints: []Endpoint{
+			{Verb: "GET", Path: "/mlflow-artifacts/artifacts", Version: 2},
+		},
+		Reason: "reads or writes artifact storage, for which MLflow's Python clients of each provider are used",
+	},
+	{
+		Service: "MlflowArtifactsService",
+		Name:    "deleteArtifact",
+		Endpoints: []Endpoint{
+			{Verb: "DELETE", Path: "/mlflow-artifacts/artifacts/<path:artifact_path>", Version: 2},
+		},
+		Reason: "reads or writes artifact storage, for which MLflow's Python clients of each provider are used",
+	},
+	{
+		Service: "MlflowArtifactsService",
+		Name:    "createMultipartUpload",
+		Endpoints: []Endpoint{
+			{Verb: "POST", Path: "/mlflow-artifacts/mpu/create/<path:artifact_path>", Version: 2},
+		},
+		Reason: "reads or writes artifact storage, for which MLflow's Python clients of each provider are used",
+	},
+	{
+		Service: "MlflowArtifactsService",
+		Name:    "completeMultipartUpload",
+		Endpoints: []Endpoint{
+			{Verb: "POST", Path: "/mlflow-artifacts/mpu/complete/<path:artifact_path>", Version: 2},
+		},
+		Reason: "reads or writes artifact storage, for which MLflow's Python clients of each provider are used",
+	},
+	{
+		Service: "MlflowArtifactsService",
+		Name:    "abortMultipartUpload",
+		Endpoints: []Endpoint{
+			{Verb: "POST", Path: "/mlflow-artifacts/mpu/abort/<path:artifact_path>", Version: 2},
+		},
+		Reason: "reads or writes artifact storage, for which MLflow's Python clients of each provider are used",
+	},
+	{
+		Service: "MlflowArtifactsService",
+		Name:    "getPresignedDownloadUrl",
+		Endpoints: []Endpoint{
+			{Verb: "GET", Path: "/mlflow-artifacts/presigned/<path:artifact_path>", Version: 2},
+		},
+		Reason: "reads or writes artifact storage, for which MLflow's Python clients of each provider are used",
+	},
+	{
+		Service: "WebhookService",
+		Name:    "createWebhook",
+		Endpoints: []Endpoint{
+			{Verb: "POST", Path: "/mlflow/webhooks", Version: 2},
+		},
+		Reason: "webhooks belong to the model registry, which is not ported to Go yet",
+	},
+	{
+		Service: "WebhookService",
+		Name:    "listWebhooks",
+		Endpoints: []Endpoint{
+			{Verb: "GET", Path: "/mlflow/webhooks", Version: 2},
+		},
+		Reason: "webhooks belong to the model registry, which is not ported to Go yet",
+	},
+	{
+		Service: "WebhookService",
+		Name:    "getWebhook",
+		Endpoints: []Endpoint{
+			{Verb: "GET", Path: "/mlflow/webhooks/{webhook_id}", Version: 2},
+		},
+		Reason: "webhooks belong to the model registry, which is not ported to Go yet",
+	},
+	{
+		Service: "WebhookService",
+		Name:    "updateWebhook",
+		Endpoints: []Endpoint{
+			{Verb: "PATCH", Path: "/mlflow/webhooks/{webhook_id}", Version: 2},
+		},
+		Reason: "webhooks belong to the model registry, which is not ported to Go yet",
+	},
+	{
+		Service: "WebhookService",
+		Name:    "deleteWebhook",
+		Endpoints: []Endpoint{
+			{Verb: "DELETE", Path: "/mlflow/webhooks/{webhook_id}", Version: 2},
+		},
+		Reason: "webhooks belong to the model registry, which is not ported to Go yet",
+	},
+	{
+		Service: "WebhookService",
+		Name:    "testWebhook",
+		Endpoints: []Endpoint{
+			{Verb: "POST", Path: "/mlflow/webhooks/{webhook_id}/test", Version: 2},
+		},
+		Reason: "webhooks belong to the model registry, which is not ported to Go yet",
+	},
 }

@@ -3,9 +3,8 @@
 package contract
 
 import (
-	"context"
-
-	"github.com/mlflow/mlflow-go/pkg/protos"
+	context "context"
+	protos "github.com/mlflow/mlflow-go/pkg/protos"
 )
 
 // MlflowService is the native part of MLflow's service of that name.

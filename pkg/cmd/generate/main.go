@@ -1,80 +1,77 @@
+// Command generate writes all Go code that follows from MLflow's protobufs: the messages, the
+// interfaces and tables of pkg/contract, the validation rules and the JSON codec.
+//
+// Run it from the root of the repository, or through `mage generate`. With -check nothing is
+// written: it lists the files that are out of date and fails when there are any.
 package main
 
 import (
+	"context"
+	"flag"
 	"fmt"
-	"io"
 	"os"
-	"path"
-	"path/filepath"
-	"strings"
+	"os/signal"
 
-	"google.golang.org/protobuf/cmd/protoc-gen-go/internal_gengo"
 	"google.golang.org/protobuf/compiler/protogen"
-	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/descriptorpb"
-	"google.golang.org/protobuf/types/pluginpb"
 )
 
-const module = "github.com/mlflow/mlflow-go"
-
 func main() {
-	if err := run(); err != nil {
-		fmt.Fprintln(os.Stderr, err)
+	root := flag.String("root", ".", "the `directory` of the repository")
+	check := flag.Bool("check", false, "write nothing, fail when a file is out of date")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	err := run(ctx, *root, *check)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "generate:", err)
 		os.Exit(1)
 	}
 }
 
-// ownPackages reuse names of MLflow's main package (Dataset, ListArtifacts, …) and get a Go
-// package each; everything else shares one, as the files import each other both ways.
-var ownPackages = map[string]string{
-	"mlflow.artifacts": "artifacts",
-	"mlflow.datasets":  "datasets",
-}
-
-func goPackage(f *descriptorpb.FileDescriptorProto) string {
-	return path.Join(module, "pkg/protos", ownPackages[f.GetPackage()])
-}
-
-func run() error {
-	raw, err := io.ReadAll(os.Stdin)
+func run(ctx context.Context, root string, check bool) error {
+	descriptors, err := discover(ctx, root)
 	if err != nil {
 		return err
 	}
-	var set descriptorpb.FileDescriptorSet
-	if err := proto.Unmarshal(raw, &set); err != nil {
-		return err
-	}
-	req := &pluginpb.CodeGeneratorRequest{ProtoFile: set.File}
-	params := []string{"module=" + module}
-	for _, f := range set.File {
-		fmt.Fprintln(os.Stderr, f.GetName(), f.GetPackage())
-		if strings.HasPrefix(f.GetName(), "google/") {
-			continue
-		}
-		if strings.HasPrefix(f.GetName(), "opentelemetry/") {
-			continue
-		}
-		req.FileToGenerate = append(req.FileToGenerate, f.GetName())
-		params = append(params, "M"+f.GetName()+"="+goPackage(f))
-	}
-	p := strings.Join(params, ",")
-	req.Parameter = &p
-	plugin, err := protogen.Options{}.New(req)
+	files, err := generate(descriptors, division{schemas: schemas, proxied: proxied})
 	if err != nil {
 		return err
 	}
-	for _, f := range plugin.Files {
-		if f.Generate {
-			internal_gengo.GenerateFile(plugin, f)
-		}
+	if check {
+		return files.check(root)
 	}
-	for _, f := range plugin.Response().File {
-		if err := os.MkdirAll(filepath.Dir(f.GetName()), 0o755); err != nil {
-			return err
-		}
-		if err := os.WriteFile(f.GetName(), []byte(f.GetContent()), 0o644); err != nil {
-			return err
-		}
+
+	return files.write(root)
+}
+
+// generate makes all output, by path below the repository's root.
+func generate(descriptors *descriptorpb.FileDescriptorSet, d division) (tree, error) {
+	plugin, err := newPlugin(descriptors)
+	if err != nil {
+		return nil, fmt.Errorf("prepare generation: %w", err)
 	}
-	return nil
+	services, err := collectServices(plugin, d)
+	if err != nil {
+		return nil, err
+	}
+	generateMessages(plugin)
+	generateInterfaces(plugin, services)
+	generateMethods(plugin, services)
+
+	return render(plugin)
+}
+
+// render collects what the plugin's files contain, formatted.
+func render(plugin *protogen.Plugin) (tree, error) {
+	response := plugin.Response()
+	if response.Error != nil {
+		return nil, fmt.Errorf("generate: %s", response.GetError())
+	}
+	files := tree{}
+	for _, file := range response.GetFile() {
+		files[file.GetName()] = file.GetContent()
+	}
+
+	return files, nil
 }

@@ -1,0 +1,114 @@
+package main
+
+// A parameter is one entry of the schema that an MLflow handler passes to _get_request_message:
+// the request's field and the checks that its raw value must pass, in MLflow's order. The checks
+// are tags of go-playground/validator that pkg/validation registers:
+//
+//	present         _assert_required: neither missing, null nor an empty string
+//	string          _assert_string
+//	intlike         _assert_intlike
+//	floatlike       _assert_floatlike
+//	array           _assert_array
+//	strings         _assert_item_type_string
+//	at_most=N       _assert_less_than_or_equal on int(x)
+//	elements_have=… every element has the named members, space-separated (log-batch's closures
+//	                around _assert_required, whose messages name the path metrics[0].key)
+//
+// string, intlike, floatlike, array and strings are judged only when the message could not be
+// parsed, as in MLflow.
+type parameter struct {
+	name   string
+	checks string
+}
+
+// schemas holds, per service and remote procedure, the schema of MLflow's handler in
+// mlflow/server/handlers.py. Being listed here is what makes a procedure native: it becomes a
+// method of the generated interface and gets its routes.
+var schemas = map[string]map[string][]parameter{
+	"MlflowService": {
+		"createExperiment": {
+			{"name", "present,string"},
+			{"artifact_location", "string"},
+			{"tags", "array"},
+		},
+		"getExperiment":       {{"experiment_id", "present,string"}},
+		"getExperimentByName": {{"experiment_name", "present,string"}},
+		"deleteExperiment":    {{"experiment_id", "present,string"}},
+		"restoreExperiment":   {{"experiment_id", "present,string"}},
+		"updateExperiment": {
+			{"experiment_id", "present,string"},
+			{"new_name", "string,present"},
+		},
+		"searchExperiments": {
+			{"view_type", "intlike"},
+			{"max_results", "intlike"},
+			{"order_by", "array"},
+			{"filter", "string"},
+			{"page_token", "string"},
+		},
+		"setExperimentTag": {
+			{"experiment_id", "present,string"},
+			{"key", "present,string"},
+			{"value", "string"},
+		},
+		"deleteExperimentTag": {
+			{"experiment_id", "present,string"},
+			{"key", "present,string"},
+		},
+		"createRun": {
+			{"experiment_id", "string"},
+			{"start_time", "intlike"},
+			{"run_name", "string"},
+		},
+		"getRun": {{"run_id", "present,string"}},
+		"updateRun": {
+			{"run_id", "present,string"},
+			{"end_time", "intlike"},
+			{"status", "string"},
+			{"run_name", "string"},
+		},
+		"deleteRun":  {{"run_id", "present,string"}},
+		"restoreRun": {{"run_id", "present,string"}},
+		"searchRuns": {
+			{"experiment_ids", "array"},
+			{"filter", "string"},
+			{"max_results", "intlike,at_most=50000"},
+			{"order_by", "array,strings"},
+		},
+		"logMetric": {
+			{"run_id", "present,string"},
+			{"key", "present,string"},
+			{"value", "present,floatlike"},
+			{"timestamp", "intlike,present"},
+			{"step", "intlike"},
+			{"model_id", "string"},
+			{"dataset_name", "string"},
+			{"dataset_digest", "string"},
+		},
+		"logParam": {
+			{"run_id", "present,string"},
+			{"key", "present,string"},
+			{"value", "string"},
+		},
+		"logBatch": {
+			{"run_id", "string,present"},
+			{"metrics", "array,elements_have=key value timestamp"},
+			{"params", "array,elements_have=key"},
+			{"tags", "array,elements_have=key"},
+		},
+		"setTag": {
+			{"run_id", "present,string"},
+			{"key", "present,string"},
+			{"value", "string"},
+		},
+		"deleteTag": {
+			{"run_id", "present,string"},
+			{"key", "present,string"},
+		},
+		"getMetricHistory": {
+			{"run_id", "string,present"},
+			{"metric_key", "string,present"},
+			{"page_token", "string"},
+		},
+	},
+}
