@@ -1,0 +1,535 @@
+package codec
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+const (
+	jsonSpace = " \t\n\r"
+
+	// maxNesting bounds arrays and objects within each other. Python gives up near its recursion
+	// limit of 1,000 frames.
+	maxNesting = 1000
+
+	// maxIntDigits is Python's limit on converting strings to int (sys.int_info).
+	maxIntDigits = 4300
+)
+
+var errNesting = errors.New("nested too deeply")
+
+// decodeText decodes a body as json.loads does: UTF-8, UTF-16 or UTF-32, told apart by a byte
+// order mark or by where NUL bytes are, with surrogates let through. The result is WTF-8.
+func decodeText(body []byte) (text string, ok bool) {
+	has := func(prefix string) bool { return strings.HasPrefix(string(body[:min(len(body), 4)]), prefix) }
+
+	switch {
+	case has("\x00\x00\xfe\xff"):
+		return decodeUTF32(body[4:], binary.BigEndian)
+	case has("\xff\xfe\x00\x00"):
+		return decodeUTF32(body[4:], binary.LittleEndian)
+	case has("\xfe\xff"):
+		return decodeUTF16(body[2:], binary.BigEndian)
+	case has("\xff\xfe"):
+		return decodeUTF16(body[2:], binary.LittleEndian)
+	case has("\xef\xbb\xbf"):
+		return decodeUTF8(body[3:])
+	}
+
+	zero := func(i int) bool { return body[i] == 0 }
+
+	switch {
+	case len(body) >= 4 && zero(0) && zero(1):
+		return decodeUTF32(body, binary.BigEndian)
+	case len(body) >= 4 && zero(0), len(body) == 2 && zero(0):
+		return decodeUTF16(body, binary.BigEndian)
+	case len(body) >= 4 && zero(1) && zero(2) && zero(3):
+		return decodeUTF32(body, binary.LittleEndian)
+	case len(body) >= 4 && zero(1), len(body) == 2 && zero(1):
+		return decodeUTF16(body, binary.LittleEndian)
+	default:
+		return decodeUTF8(body)
+	}
+}
+
+// decodeUTF8 checks that body is UTF-8, surrogates allowed.
+func decodeUTF8(body []byte) (string, bool) {
+	if !utf8.Valid(body) {
+		for rest := body; len(rest) > 0; {
+			_, size := decodeRune(rest)
+			if size == 0 {
+				return "", false
+			}
+
+			rest = rest[size:]
+		}
+	}
+
+	return string(body), true
+}
+
+func decodeUTF16(body []byte, order binary.ByteOrder) (string, bool) {
+	if len(body)%2 != 0 {
+		return "", false
+	}
+
+	text := make([]byte, 0, len(body))
+
+	for ; len(body) > 0; body = body[2:] {
+		r := rune(order.Uint16(body))
+		if len(body) >= 4 {
+			if pair := utf16.DecodeRune(r, rune(order.Uint16(body[2:]))); pair != utf8.RuneError {
+				r = pair
+				body = body[2:]
+			}
+		}
+
+		text = appendRune(text, r)
+	}
+
+	return string(text), true
+}
+
+func decodeUTF32(body []byte, order binary.ByteOrder) (string, bool) {
+	if len(body)%4 != 0 {
+		return "", false
+	}
+
+	text := make([]byte, 0, len(body))
+
+	for ; len(body) > 0; body = body[4:] {
+		r := order.Uint32(body)
+		if r > utf8.MaxRune {
+			return "", false
+		}
+
+		text = appendRune(text, rune(r))
+	}
+
+	return string(text), true
+}
+
+// isSurrogate says whether r is half of a UTF-16 pair.
+func isSurrogate(r rune) bool { return 0xd800 <= r && r <= 0xdfff }
+
+// appendRune appends a code point, surrogates included.
+func appendRune(dst []byte, r rune) []byte {
+	if isSurrogate(r) {
+		return append(dst, byte(0xe0|r>>12), byte(0x80|r>>6&0x3f), byte(0x80|r&0x3f))
+	}
+
+	return utf8.AppendRune(dst, r)
+}
+
+// decodeRune reads one code point, surrogates included; size is 0 when there is none.
+func decodeRune[text string | []byte](s text) (r rune, size int) {
+	if len(s) >= 3 && s[0] == 0xed && s[1]&0xe0 == 0xa0 && s[2]&0xc0 == 0x80 {
+		return rune(s[0]&0x0f)<<12 | rune(s[1]&0x3f)<<6 | rune(s[2]&0x3f), 3
+	}
+
+	r, size = utf8.DecodeRuneInString(string(s[:min(len(s), utf8.UTFMax)]))
+	if r == utf8.RuneError && size <= 1 {
+		return 0, 0
+	}
+
+	return r, size
+}
+
+// hasSurrogate says whether WTF-8 text has code points that UTF-8 lacks.
+func hasSurrogate(s string) bool {
+	for i := 0; i+1 < len(s); i++ {
+		if s[i] == 0xed && s[i+1] >= 0xa0 {
+			return true
+		}
+	}
+
+	return false
+}
+
+// loads parses a JSON document as Python's json.loads does. NaN, Infinity and -Infinity are
+// numbers, of equal names the last wins, and nothing may follow the value.
+func loads(text string) (any, error) {
+	r := reader{text: text}
+
+	value, err := r.document()
+	if err != nil {
+		return nil, fmt.Errorf("%w at byte %d", err, r.pos)
+	}
+
+	return value, nil
+}
+
+// reader is a JSON scanner over WTF-8 text.
+type reader struct {
+	text  string
+	pos   int
+	depth int
+}
+
+var (
+	errValue     = errors.New("a value was expected")
+	errExtraData = errors.New("data follows the value")
+	errName      = errors.New("a name in double quotes was expected")
+	errColon     = errors.New("':' was expected")
+	errComma     = errors.New("',' was expected")
+	errString    = errors.New("unterminated string")
+	errControl   = errors.New("invalid control character in a string")
+	errEscape    = errors.New("invalid escape in a string")
+	errDigits    = errors.New("integer has more than 4300 digits")
+)
+
+func (r *reader) document() (any, error) {
+	r.space()
+
+	value, err := r.value()
+	if err != nil {
+		return nil, err
+	}
+
+	r.space()
+
+	if r.pos != len(r.text) {
+		return nil, errExtraData
+	}
+
+	return value, nil
+}
+
+func (r *reader) space() {
+	for r.pos < len(r.text) {
+		switch r.text[r.pos] {
+		case ' ', '\t', '\n', '\r':
+			r.pos++
+		default:
+			return
+		}
+	}
+}
+
+// peek returns the next byte, 0 at the end.
+func (r *reader) peek() byte {
+	if r.pos < len(r.text) {
+		return r.text[r.pos]
+	}
+
+	return 0
+}
+
+// take consumes c if it is next.
+func (r *reader) take(c byte) bool {
+	if r.peek() != c || r.pos == len(r.text) {
+		return false
+	}
+
+	r.pos++
+
+	return true
+}
+
+// word consumes a literal if it is next.
+func (r *reader) word(literal string) bool {
+	if !strings.HasPrefix(r.text[r.pos:], literal) {
+		return false
+	}
+
+	r.pos += len(literal)
+
+	return true
+}
+
+func (r *reader) value() (any, error) {
+	switch c := r.peek(); {
+	case c == '"':
+		return r.string()
+	case c == '{':
+		return nest(r, r.object)
+	case c == '[':
+		return nest(r, r.array)
+	case c == 'n' && r.word("null"):
+		return nil, nil //nolint:nilnil // null is a value
+	case c == 't' && r.word("true"):
+		return true, nil
+	case c == 'f' && r.word("false"):
+		return false, nil
+	case c == 'N' && r.word("NaN"):
+		return json.Number("NaN"), nil
+	case c == 'I' && r.word("Infinity"):
+		return json.Number("Infinity"), nil
+	case c == '-' && r.word("-Infinity"):
+		return json.Number("-Infinity"), nil
+	default:
+		return r.number()
+	}
+}
+
+// nest reads an object or array one level down.
+func nest[T any](r *reader, read func() (T, error)) (any, error) {
+	if r.depth++; r.depth > maxNesting {
+		return nil, errNesting
+	}
+
+	value, err := read()
+	r.depth--
+
+	return value, err
+}
+
+func (r *reader) object() (*Raw, error) {
+	r.pos++
+	r.space()
+
+	object := &Raw{}
+	if r.take('}') {
+		return object, nil
+	}
+
+	for {
+		if r.peek() != '"' {
+			return nil, errName
+		}
+
+		name, err := r.string()
+		if err != nil {
+			return nil, err
+		}
+
+		r.space()
+
+		if !r.take(':') {
+			return nil, errColon
+		}
+
+		r.space()
+
+		value, err := r.value()
+		if err != nil {
+			return nil, err
+		}
+
+		object.set(name, value)
+		r.space()
+
+		if r.take('}') {
+			return object, nil
+		}
+
+		if !r.take(',') {
+			return nil, errComma
+		}
+
+		r.space()
+	}
+}
+
+func (r *reader) array() ([]any, error) {
+	r.pos++
+	r.space()
+
+	list := []any{}
+	if r.take(']') {
+		return list, nil
+	}
+
+	for {
+		value, err := r.value()
+		if err != nil {
+			return nil, err
+		}
+
+		list = append(list, value)
+		r.space()
+
+		if r.take(']') {
+			return list, nil
+		}
+
+		if !r.take(',') {
+			return nil, errComma
+		}
+
+		r.space()
+	}
+}
+
+// string reads a string. The usual one without escapes is part of the text.
+func (r *reader) string() (string, error) {
+	r.pos++
+	start := r.pos
+
+	for ; r.pos < len(r.text); r.pos++ {
+		switch c := r.text[r.pos]; {
+		case c == '"':
+			r.pos++
+
+			return r.text[start : r.pos-1], nil
+		case c == '\\':
+			return r.escaped([]byte(r.text[start:r.pos]))
+		case c < ' ':
+			return "", errControl
+		}
+	}
+
+	return "", errString
+}
+
+// escaped reads the rest of a string that has escapes.
+func (r *reader) escaped(buffer []byte) (string, error) {
+	for r.pos < len(r.text) {
+		c := r.text[r.pos]
+		r.pos++
+
+		switch {
+		case c == '"':
+			return string(buffer), nil
+		case c < ' ':
+			return "", errControl
+		case c != '\\':
+			buffer = append(buffer, c)
+		default:
+			char, ok := r.escape()
+			if !ok {
+				return "", errEscape
+			}
+
+			buffer = appendRune(buffer, char)
+		}
+	}
+
+	return "", errString
+}
+
+// escape reads what follows a backslash.
+func (r *reader) escape() (rune, bool) {
+	c := r.peek()
+	r.pos++
+
+	switch c {
+	case '"', '\\', '/':
+		return rune(c), true
+	case 'b':
+		return '\b', true
+	case 'f':
+		return '\f', true
+	case 'n':
+		return '\n', true
+	case 'r':
+		return '\r', true
+	case 't':
+		return '\t', true
+	case 'u':
+	default:
+		return 0, false
+	}
+
+	char, ok := r.hex()
+	if !ok || !utf16.IsSurrogate(char) {
+		return char, ok
+	}
+
+	// A pair makes one character; half of one stays as it is.
+	rest := *r
+	if rest.word(`\u`) {
+		if second, ok := rest.hex(); ok {
+			if pair := utf16.DecodeRune(char, second); pair != utf8.RuneError {
+				*r = rest
+
+				return pair, true
+			}
+		}
+	}
+
+	return char, true
+}
+
+// hex reads four hexadecimal digits.
+func (r *reader) hex() (rune, bool) {
+	const digits = 4
+	if len(r.text)-r.pos < digits {
+		return 0, false
+	}
+
+	var char rune
+
+	for range digits {
+		value := unhex(r.text[r.pos])
+		if value < 0 {
+			return 0, false
+		}
+
+		char = char<<4 | value
+		r.pos++
+	}
+
+	return char, true
+}
+
+// unhex returns a hexadecimal digit's value, or -1.
+func unhex(c byte) rune {
+	switch {
+	case '0' <= c && c <= '9':
+		return rune(c - '0')
+	case 'a' <= c && c <= 'f':
+		return rune(c-'a') + 10
+	case 'A' <= c && c <= 'F':
+		return rune(c-'A') + 10
+	default:
+		return -1
+	}
+}
+
+func (r *reader) number() (json.Number, error) {
+	start := r.pos
+	r.take('-')
+
+	first := r.pos
+	if !r.take('0') && !r.digits() {
+		r.pos = start
+
+		return "", errValue
+	}
+
+	integer := true
+	whole := r.pos
+
+	if r.take('.') {
+		if r.digits() {
+			integer = false
+		} else {
+			r.pos = whole
+		}
+	}
+
+	mark := r.pos
+	if r.take('e') || r.take('E') {
+		if !r.take('+') {
+			r.take('-')
+		}
+
+		if r.digits() {
+			integer = false
+		} else {
+			r.pos = mark
+		}
+	}
+
+	if integer && r.pos-first > maxIntDigits {
+		return "", errDigits
+	}
+
+	return json.Number(r.text[start:r.pos]), nil
+}
+
+// digits consumes decimal digits and says whether there was any.
+func (r *reader) digits() bool {
+	start := r.pos
+	for c := r.peek(); '0' <= c && c <= '9'; c = r.peek() {
+		r.pos++
+	}
+
+	return r.pos > start
+}
