@@ -1,0 +1,324 @@
+package database
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/logger"
+)
+
+// DB is one database. It is safe for concurrent use.
+type DB struct {
+	dialect   Dialect
+	options   Options
+	uri       *URI
+	driver    transactions
+	dialector func(gorm.ConnPool) gorm.Dialector
+	gorm      *gorm.DB // the template of every Tx.Gorm
+	rebound   *rebound // nil where placeholders stay as they are
+
+	pool    *sql.DB
+	writing *sql.DB // SQLite: holds the writer's one connection
+	writer  *writer // SQLite
+
+	mu     sync.RWMutex // guards closed, and users against Close
+	closed bool
+	users  sync.WaitGroup
+}
+
+// transactions is how a database begins and ends them on a connection.
+type transactions interface {
+	beginRead(ctx context.Context, conn *sql.Conn) error
+	beginWrite(ctx context.Context, conn *sql.Conn) error
+	commit(ctx context.Context, conn *sql.Conn) error
+	rollback(ctx context.Context, conn *sql.Conn) error
+}
+
+const (
+	// retries is how often a deadlocked transaction is run again.
+	retries = 10
+	// rollbackTimeout bounds the clean-up after a caller has left.
+	rollbackTimeout = 5 * time.Second
+)
+
+// Open connects to the database of a SQLAlchemy URI. It tries again while the database can't be
+// reached, as MLflow does at start-up; ctx ends that. A SQLite file and its folder are made when
+// they are missing. The schema isn't looked at: see package schema.
+//
+// The error is MLflow's INVALID_PARAMETER_VALUE for a URI that MLflow refuses, wraps
+// ErrUnsupported for one that MLflow takes and this package doesn't, and never shows a password.
+func Open(ctx context.Context, uri string, o Options) (*DB, error) {
+	parsed, err := ParseURI(uri)
+	if err != nil {
+		return nil, err
+	}
+	o = o.withDefaults()
+	var db *DB
+	switch parsed.Dialect {
+	case SQLite{}.Name():
+		db, err = openSQLite(ctx, parsed, o)
+	case PostgreSQL{}.Name():
+		db, err = openPostgreSQL(ctx, parsed, o)
+	default:
+		return nil, unsupported("the database %q", parsed.Dialect)
+	}
+	if err != nil {
+		return nil, err
+	}
+	db.gorm, err = gorm.Open(db.dialector(db.pool), &gorm.Config{
+		SkipDefaultTransaction: true,
+		DisableAutomaticPing:   true,
+		Logger:                 logger.Discard,
+	})
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("opening the database: %w", err), db.Close())
+	}
+
+	return db, nil
+}
+
+// configure sizes a pool as SQLAlchemy's QueuePool.
+func (o Options) configure(pool *sql.DB) {
+	pool.SetConnMaxLifetime(o.PoolRecycle)
+	idle := o.PoolSize
+	if o.Unpooled {
+		idle = -1
+	}
+	pool.SetMaxIdleConns(idle)
+	if o.MaxOverflow >= 0 && !o.Unpooled {
+		pool.SetMaxOpenConns(o.PoolSize + o.MaxOverflow)
+	}
+}
+
+// connect calls ping until it succeeds, with MLflow's delays (create_sqlalchemy_engine_with_retry).
+func (db *DB) connect(ctx context.Context, ping func(context.Context) error) error {
+	for attempt := 1; ; attempt++ {
+		err := ping(ctx)
+		if err == nil {
+			return nil
+		}
+		if attempt >= db.options.ConnectAttempts || ctx.Err() != nil {
+			return fmt.Errorf("connecting to the database %s: %w", db.uri, err)
+		}
+		delay := 100 * time.Millisecond * (1<<attempt - 1)
+		db.options.Logger.WarnContext(ctx, "the database can't be reached, will try again",
+			"database", db.uri.String(), "error", err, "delay", delay)
+		if pause(ctx, delay) != nil {
+			return fmt.Errorf("connecting to the database %s: %w", db.uri, err)
+		}
+	}
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Dialect is the database's.
+func (db *DB) Dialect() Dialect { return db.dialect }
+
+// URI is the database's address; its String shows no password.
+func (db *DB) URI() *URI { return db.uri }
+
+// Close waits for the transactions under way and closes the connections. Transactions that come
+// later get ErrClosed.
+func (db *DB) Close() error {
+	db.mu.Lock()
+	again := db.closed
+	db.closed = true
+	db.mu.Unlock()
+	if again {
+		return nil
+	}
+	db.users.Wait()
+	var errs []error
+	if db.writer != nil {
+		errs = append(errs, db.writer.close())
+	}
+	errs = append(errs, db.pool.Close())
+	if db.writing != nil {
+		errs = append(errs, db.writing.Close())
+	}
+
+	return errors.Join(errs...)
+}
+
+// enter counts a transaction in; the caller leaves by db.users.Done.
+func (db *DB) enter(ctx context.Context) error {
+	if inside, _ := ctx.Value(txKey{}).(*DB); inside == db {
+		return ErrNested
+	}
+	db.mu.RLock()
+	defer db.mu.RUnlock()
+	if db.closed {
+		return ErrClosed
+	}
+	db.users.Add(1)
+
+	return nil
+}
+
+// txKey marks the context of a transaction with its database.
+type txKey struct{}
+
+func (db *DB) begun(ctx context.Context, conn *sql.Conn) *Tx {
+	return &Tx{ctx: context.WithValue(ctx, txKey{}, db), db: db, conn: conn, interruptible: true}
+}
+
+// Read runs fn in a transaction that sees one snapshot and can't write. Drivers' errors come back
+// with MLflow's codes.
+func (db *DB) Read(ctx context.Context, fn func(tx *Tx) error) error {
+	if err := db.enter(ctx); err != nil {
+		return err
+	}
+	defer db.users.Done()
+
+	return translate(db.alone(ctx, db.driver.beginRead, fn, nil))
+}
+
+// Write runs fn in a transaction and returns once it is durable. fn may run again, so it has no
+// effects but on the database and on variables that each run sets anew; what is to follow a
+// commit goes to [Tx.AfterCommit]. It always runs on the caller's goroutine.
+//
+// When fn fails, what it wrote is undone and its error comes back: on SQLite after the commit of
+// the group that it was in, since the error may rest on what a neighbour wrote. A caller whose ctx
+// ends before fn has begun gets ctx's error at once.
+func (db *DB) Write(ctx context.Context, fn func(tx *Tx) error) error {
+	if err := db.enter(ctx); err != nil {
+		return err
+	}
+	defer db.users.Done()
+
+	if db.writer != nil {
+		hooks, err := db.writer.write(ctx, fn)
+		if err != nil {
+			return translate(err)
+		}
+		run(hooks)
+
+		return nil
+	}
+	for attempt := 1; ; attempt++ {
+		var hooks []func()
+		err := db.alone(ctx, db.driver.beginWrite, fn, &hooks)
+		if err == nil {
+			run(hooks)
+
+			return nil
+		}
+		if f, ok := classify(err); !ok || !f.retry || attempt > retries {
+			return translate(err)
+		}
+		// Those who deadlocked should not meet again at once.
+		delay := time.Duration(rand.Int64N(int64(attempt) * int64(10*time.Millisecond))) //nolint:gosec // no secret
+		if pause(ctx, delay) != nil {
+			return translate(err)
+		}
+	}
+}
+
+func run(hooks []func()) {
+	for _, hook := range hooks {
+		hook()
+	}
+}
+
+// alone runs fn in a transaction of its own on a connection of the pool.
+func (db *DB) alone(
+	ctx context.Context, begin func(context.Context, *sql.Conn) error, fn func(*Tx) error, hooks *[]func(),
+) (err error) {
+	conn, err := db.pool.Conn(ctx)
+	if err != nil {
+		return fmt.Errorf("getting a connection: %w", err)
+	}
+	ended := false
+	defer func() {
+		if !ended {
+			// A driver whose statement failed may still be in the transaction; a connection that
+			// can't be cleaned is dropped.
+			cleanup, cancel := context.WithTimeout(context.WithoutCancel(ctx), rollbackTimeout)
+			defer cancel()
+			if db.driver.rollback(cleanup, conn) != nil {
+				_ = conn.Raw(func(any) error { return driver.ErrBadConn })
+			}
+		}
+		if closing := conn.Close(); closing != nil && err == nil && !errors.Is(closing, sql.ErrConnDone) {
+			err = fmt.Errorf("giving back a connection: %w", closing)
+		}
+	}()
+	if err := begin(ctx, conn); err != nil {
+		return fmt.Errorf("beginning a transaction: %w", err)
+	}
+	tx := db.begun(ctx, conn)
+	if err := call(tx, fn); err != nil {
+		return err
+	}
+	if err := db.driver.commit(ctx, conn); err != nil {
+		return fmt.Errorf("committing: %w", err)
+	}
+	ended = true
+	if hooks != nil {
+		*hooks = tx.hooks
+	}
+
+	return nil
+}
+
+// call runs fn and makes an error of a panic.
+func call(tx *Tx, fn func(*Tx) error) (err error) {
+	defer func() {
+		if value := recover(); value != nil {
+			err = &PanicError{Value: value, Stack: debug.Stack()}
+		}
+	}()
+
+	return fn(tx)
+}
+
+func (db *DB) rebind(query string) string {
+	if db.rebound == nil {
+		return query
+	}
+
+	return db.rebound.query(query)
+}
+
+// maxRebound bounds the cache of rewritten queries: filters make texts without end.
+const maxRebound = 2048
+
+// rebound remembers rewritten queries.
+type rebound struct {
+	dialect Dialect
+	queries sync.Map // string → string
+	size    atomic.Int64
+}
+
+func newRebound(d Dialect) *rebound { return &rebound{dialect: d} }
+
+func (r *rebound) query(text string) string {
+	if found, ok := r.queries.Load(text); ok {
+		return found.(string)
+	}
+	rewritten := r.dialect.Rebind(text)
+	if r.size.Load() < maxRebound {
+		r.size.Add(1)
+		r.queries.Store(text, rewritten)
+	}
+
+	return rewritten
+}

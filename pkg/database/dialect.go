@@ -1,0 +1,181 @@
+package database
+
+import (
+	"strconv"
+	"strings"
+)
+
+// Dialect is what differs between databases: the text of statements, named by what a caller wants
+// to do. Methods that take column names quote them; conditions and comparisons return SQL with
+// "?" placeholders.
+type Dialect interface {
+	// Name is MLflow's word: sqlite, postgresql, mysql or mssql.
+	Name() string
+	// Quote makes a table's or column's name safe to use ("key" is a reserved word in MySQL).
+	Quote(identifier string) string
+	// Rebind turns "?" placeholders into the driver's.
+	Rebind(query string) string
+	// MaxParameters is how many placeholders one statement may have.
+	MaxParameters() int
+	// Boolean is a truth value as SQL text.
+	Boolean(value bool) string
+
+	// Insert adds rows and fails when one exists.
+	Insert(table string, columns []string, rows int) string
+	// InsertIgnore adds those rows whose key isn't there yet.
+	InsertIgnore(table string, columns, key []string, rows int) string
+	// Upsert adds rows and changes those whose key is there already.
+	Upsert(u Upsert) string
+	// InsertReturning adds one row and says how its generated column is read.
+	InsertReturning(table string, columns []string, generated string) InsertReturning
+	// ExplicitID gives the statements that must surround an insert of 0 into a generated column,
+	// on the same connection; "" where there is no need.
+	ExplicitID(table string) (before, after string)
+
+	// LockRows makes a SELECT take the rows for update: hint follows the table's name, suffix the
+	// whole statement. Both are empty where a writer is alone anyway.
+	LockRows() (hint, suffix string)
+	// Limit ends a SELECT that has an ORDER BY. Negative limits mean none.
+	Limit(limit, offset int) string
+
+	// Compare is a comparison of a column with placeholders as MLflow's
+	// SearchUtils.get_sql_comparison_func builds it: text compares case-sensitively, but for
+	// ILIKE. The operator is one of =, !=, <, <=, >, >=, LIKE, ILIKE, IN, NOT IN; values is the
+	// number of values (1 but for IN and NOT IN). Repeats says how many times the values are to
+	// be bound, all of them in order each time.
+	Compare(column, operator string, text bool, values int) (condition string, repeats int)
+	// CurrentMillis is the database clock, in milliseconds since 1970
+	// (get_current_time_millis_expression).
+	CurrentMillis() string
+}
+
+// Upsert describes an insert that changes rows which exist already.
+type Upsert struct {
+	Table   string
+	Columns []string // of the new rows, in the order of the values
+	Key     []string // the unique columns that decide whether a row exists
+	Update  []string // columns that take the new row's value
+	Rows    int
+	// When, if set, gives the condition under which an existing row is changed; stored and given
+	// name a column's value in the row that exists and in the new one.
+	When func(stored, given func(column string) string) string
+}
+
+// InsertReturning is an insert of one row with a generated column.
+type InsertReturning struct {
+	Query string
+	// LastInsertID means that the driver reports the value; otherwise the query answers with it.
+	LastInsertID bool
+}
+
+func quoteAll(d Dialect, identifiers []string) string {
+	quoted := make([]string, len(identifiers))
+	for i, identifier := range identifiers {
+		quoted[i] = d.Quote(identifier)
+	}
+
+	return strings.Join(quoted, ", ")
+}
+
+// placeholders is "(?, ?), (?, ?)".
+func placeholders(columns, rows int) string {
+	row := "(" + repeat("?", columns) + ")"
+
+	return repeat(row, rows)
+}
+
+func repeat(item string, n int) string {
+	if n < 1 {
+		return ""
+	}
+
+	return item + strings.Repeat(", "+item, n-1)
+}
+
+func insert(d Dialect, verb, table string, columns []string, rows int) string {
+	return verb + " INTO " + d.Quote(table) + " (" + quoteAll(d, columns) + ") VALUES " + placeholders(len(columns), rows)
+}
+
+// compare is the comparison that every database but MySQL understands.
+func compare(column, operator string, values int) string {
+	switch {
+	case values == 0 && operator == "IN":
+		return "1 = 0"
+	case values == 0 && operator == "NOT IN":
+		return "1 = 1"
+	}
+	switch operator {
+	case "IN":
+		return column + " IN (" + repeat("?", values) + ")"
+	case "NOT IN":
+		return column + " NOT IN (" + repeat("?", values) + ")"
+	case "ILIKE":
+		return "lower(" + column + ") LIKE lower(?)"
+	default:
+		return column + " " + operator + " ?"
+	}
+}
+
+// onConflict is the upsert of SQLite and PostgreSQL.
+func onConflict(d Dialect, u Upsert) string {
+	var b strings.Builder
+	b.WriteString(insert(d, "INSERT", u.Table, u.Columns, u.Rows))
+	b.WriteString(" ON CONFLICT (" + quoteAll(d, u.Key) + ") DO UPDATE SET ")
+	for i, column := range u.Update {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		b.WriteString(d.Quote(column) + " = excluded." + d.Quote(column))
+	}
+	if u.When != nil {
+		b.WriteString(" WHERE " + u.When(
+			func(column string) string { return d.Quote(u.Table) + "." + d.Quote(column) },
+			func(column string) string { return "excluded." + d.Quote(column) },
+		))
+	}
+
+	return b.String()
+}
+
+func limitOffset(limit, offset int) string {
+	text := ""
+	if limit >= 0 {
+		text = " LIMIT " + strconv.Itoa(limit)
+	}
+	if offset > 0 {
+		text += " OFFSET " + strconv.Itoa(offset)
+	}
+
+	return text
+}
+
+// numbered replaces each "?" outside quotes by prefix1, prefix2, ….
+func numbered(query, prefix string) string {
+	if !strings.Contains(query, "?") {
+		return query
+	}
+	var b strings.Builder
+	b.Grow(len(query) + 16)
+	n := 0
+	for i := 0; i < len(query); i++ {
+		switch c := query[i]; c {
+		case '?':
+			n++
+			b.WriteString(prefix)
+			b.WriteString(strconv.Itoa(n))
+		case '\'', '"':
+			end := strings.IndexByte(query[i+1:], c)
+			if end < 0 {
+				b.WriteString(query[i:])
+
+				return b.String()
+			}
+			b.WriteString(query[i : i+end+2])
+			i += end + 1
+		default:
+			b.WriteByte(c)
+		}
+	}
+
+	return b.String()
+}

@@ -1,0 +1,325 @@
+package database
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/stdlib"
+	gormpostgres "gorm.io/driver/postgres"
+	"gorm.io/gorm"
+)
+
+// PostgreSQL is the dialect of PostgreSQL.
+type PostgreSQL struct{}
+
+// Name is MLflow's word for the database.
+func (PostgreSQL) Name() string { return "postgresql" }
+
+// Quote makes an identifier safe to use.
+func (PostgreSQL) Quote(identifier string) string {
+	return `"` + strings.ReplaceAll(identifier, `"`, `""`) + `"`
+}
+
+// Rebind numbers the placeholders: $1, $2, ….
+func (PostgreSQL) Rebind(query string) string { return numbered(query, "$") }
+
+// MaxParameters is what the wire protocol can count.
+func (PostgreSQL) MaxParameters() int { return 65535 }
+
+// Boolean is TRUE or FALSE: the columns are of type boolean.
+func (PostgreSQL) Boolean(value bool) string {
+	if value {
+		return "TRUE"
+	}
+
+	return "FALSE"
+}
+
+// Insert adds rows.
+func (d PostgreSQL) Insert(table string, columns []string, rows int) string {
+	return insert(d, "INSERT", table, columns, rows)
+}
+
+// InsertIgnore adds the rows that are new.
+func (d PostgreSQL) InsertIgnore(table string, columns, key []string, rows int) string {
+	return d.Insert(table, columns, rows) + " ON CONFLICT (" + quoteAll(d, key) + ") DO NOTHING"
+}
+
+// Upsert adds or changes rows.
+func (d PostgreSQL) Upsert(u Upsert) string { return onConflict(d, u) }
+
+// InsertReturning adds one row and answers with its generated column.
+func (d PostgreSQL) InsertReturning(table string, columns []string, generated string) InsertReturning {
+	return InsertReturning{Query: d.Insert(table, columns, 1) + " RETURNING " + d.Quote(generated)}
+}
+
+// ExplicitID needs nothing.
+func (PostgreSQL) ExplicitID(string) (before, after string) { return "", "" }
+
+// LockRows is FOR UPDATE.
+func (PostgreSQL) LockRows() (hint, suffix string) { return "", " FOR UPDATE" }
+
+// Limit ends a SELECT.
+func (PostgreSQL) Limit(limit, offset int) string { return limitOffset(limit, offset) }
+
+// Compare has an ILIKE of its own.
+func (PostgreSQL) Compare(column, operator string, _ bool, values int) (condition string, repeats int) {
+	if operator == "ILIKE" {
+		return column + " ILIKE ?", 1
+	}
+
+	return compare(column, operator, values), 1
+}
+
+// CurrentMillis is the clock of the server, at the transaction's start.
+func (PostgreSQL) CurrentMillis() string { return "floor(EXTRACT(epoch FROM now()) * 1000)" }
+
+// postgresParameters are the connection parameters that pgx knows as libpq does; the others of
+// libpq would be taken for settings of the server.
+var postgresParameters = map[string]bool{
+	"host": true, "port": true, "user": true, "password": true, "dbname": true, "passfile": true,
+	"connect_timeout": true, "sslmode": true, "sslkey": true, "sslcert": true, "sslcertmode": true,
+	"sslrootcert": true, "sslnegotiation": true, "sslpassword": true, "sslsni": true, "krbsrvname": true,
+	"target_session_attrs": true, "service": true, "channel_binding": true, "require_auth": true,
+	"application_name": true, "options": true, "client_encoding": true,
+	"keepalives": true, "keepalives_idle": true, "keepalives_interval": true, "keepalives_count": true,
+}
+
+// lockTimeout bounds the wait for a row that another transaction holds, as busyTimeout does for
+// SQLite. MLflow itself waits without end.
+const lockTimeout = 20 * time.Second
+
+// postgresConfig turns a URI into pgx's configuration, with psycopg's precedence: parameters of
+// the query over parts of the URL.
+func postgresConfig(u *URI) (*pgx.ConnConfig, error) {
+	switch u.Driver {
+	case "", "psycopg", "psycopg2", "psycopg2cffi":
+	default:
+		return nil, unsupported("the PostgreSQL driver %q", u.Driver)
+	}
+	settings := map[string]string{"user": u.Username, "password": u.Password, "host": u.Host, "dbname": u.Database}
+	if u.Port != 0 {
+		settings["port"] = strconv.Itoa(u.Port)
+	}
+	var hosts, ports []string
+	for _, parameter := range u.Query {
+		switch {
+		case !postgresParameters[parameter.Key]:
+			return nil, unsupported("the PostgreSQL URI parameter %q", parameter.Key)
+		case parameter.Key == "host":
+			host, port := splitHost(parameter.Value)
+			hosts, ports = append(hosts, host), append(ports, port)
+		default:
+			settings[parameter.Key] = parameter.Value
+		}
+	}
+	if len(hosts) > 0 {
+		settings["host"] = strings.Join(hosts, ",")
+		if list := strings.Join(ports, ","); strings.Trim(list, ",") != "" {
+			settings["port"] = list
+		}
+	}
+	if encoding, ok := settings["client_encoding"]; ok {
+		if name := strings.ToLower(strings.ReplaceAll(encoding, "-", "")); name != "utf8" && name != "unicode" {
+			return nil, unsupported("client_encoding=%s", encoding)
+		}
+		delete(settings, "client_encoding")
+	}
+	keepAlive, err := keepAlive(settings)
+	if err != nil {
+		return nil, err
+	}
+	password, tlsPassword := settings["password"], settings["sslpassword"]
+	delete(settings, "password")
+	config, err := pgx.ParseConfigWithOptions(keywords(settings), pgx.ParseConfigOptions{
+		ParseConfigOptions: pgconn.ParseConfigOptions{
+			GetSSLPassword: func(context.Context) string { return tlsPassword },
+		},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("can't use the database URI %q: %w", u, err)
+	}
+	if password != "" {
+		config.Password = password
+	}
+	if keepAlive != nil {
+		dialer := &net.Dialer{KeepAliveConfig: *keepAlive}
+		config.DialFunc = dialer.DialContext
+	}
+
+	return config, nil
+}
+
+// splitHost takes host:port apart, for the lists of hosts that SQLAlchemy allows; a path of a
+// Unix socket and an IPv6 address have no port.
+func splitHost(value string) (host, port string) {
+	if strings.HasPrefix(value, "/") || strings.HasPrefix(value, "@") || strings.Count(value, ":") != 1 {
+		return value, ""
+	}
+	host, port, _ = strings.Cut(value, ":")
+
+	return host, port
+}
+
+// keepAlive takes libpq's keepalives parameters out of the settings; nil without one.
+func keepAlive(settings map[string]string) (*net.KeepAliveConfig, error) {
+	var config *net.KeepAliveConfig
+	for _, name := range []string{"keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count"} {
+		text, ok := settings[name]
+		if !ok {
+			continue
+		}
+		delete(settings, name)
+		value, err := strconv.Atoi(text)
+		if err != nil || value < 0 {
+			return nil, fmt.Errorf("the PostgreSQL URI parameter %s=%s isn't a number", name, text)
+		}
+		if config == nil {
+			config = &net.KeepAliveConfig{Enable: true, Idle: -1, Interval: -1, Count: -1}
+		}
+		if value == 0 && name != "keepalives" {
+			continue // the system's default, as in libpq
+		}
+		switch name {
+		case "keepalives":
+			config.Enable = value != 0
+		case "keepalives_idle":
+			config.Idle = time.Duration(value) * time.Second
+		case "keepalives_interval":
+			config.Interval = time.Duration(value) * time.Second
+		default:
+			config.Count = value
+		}
+	}
+
+	return config, nil
+}
+
+// keywords writes a libpq connection string.
+func keywords(settings map[string]string) string {
+	var b strings.Builder
+	escape := strings.NewReplacer(`\`, `\\`, `'`, `\'`)
+	for key, value := range settings {
+		if value != "" {
+			b.WriteString(key + "='" + escape.Replace(value) + "' ")
+		}
+	}
+
+	return b.String()
+}
+
+func openPostgreSQL(ctx context.Context, u *URI, o Options) (*DB, error) {
+	config, err := postgresConfig(u)
+	if err != nil {
+		return nil, err
+	}
+	db := &DB{
+		dialect: PostgreSQL{},
+		options: o,
+		uri:     u,
+		pool:    stdlib.OpenDB(*config),
+		driver:  postgresDriver{},
+		dialector: func(pool gorm.ConnPool) gorm.Dialector {
+			return gormpostgres.New(gormpostgres.Config{Conn: pool})
+		},
+	}
+	db.rebound = newRebound(db.dialect)
+	o.configure(db.pool)
+	if err := db.connect(ctx, db.pool.PingContext); err != nil {
+		return nil, errors.Join(err, db.pool.Close())
+	}
+
+	return db, nil
+}
+
+// postgresDriver runs transactions. Their ends are plain queries of one round trip each; the
+// isolation of writes is the server's default, as in SQLAlchemy.
+type postgresDriver struct{}
+
+var beginPostgresWrite = fmt.Sprintf("BEGIN; SET LOCAL lock_timeout = %d", lockTimeout.Milliseconds())
+
+func (postgresDriver) beginRead(ctx context.Context, conn *sql.Conn) error {
+	return simpleQuery(ctx, conn, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+}
+
+func (postgresDriver) beginWrite(ctx context.Context, conn *sql.Conn) error {
+	return simpleQuery(ctx, conn, beginPostgresWrite)
+}
+
+// commit reports a transaction that an earlier error had spoiled, which the server rolls back
+// without complaint.
+func (postgresDriver) commit(ctx context.Context, conn *sql.Conn) error {
+	tag, err := simpleQueryTag(ctx, conn, "COMMIT")
+	if err == nil && tag == "ROLLBACK" {
+		return errors.New("the transaction was rolled back: one of its statements had failed")
+	}
+
+	return err
+}
+
+func (postgresDriver) rollback(ctx context.Context, conn *sql.Conn) error {
+	return simpleQuery(ctx, conn, "ROLLBACK")
+}
+
+func simpleQuery(ctx context.Context, conn *sql.Conn, query string) error {
+	_, err := simpleQueryTag(ctx, conn, query)
+
+	return err
+}
+
+func simpleQueryTag(ctx context.Context, conn *sql.Conn, query string) (tag string, err error) {
+	err = conn.Raw(func(driverConn any) error {
+		results, err := driverConn.(*stdlib.Conn).Conn().PgConn().Exec(ctx, query).ReadAll()
+		if len(results) > 0 {
+			tag = results[len(results)-1].CommandTag.String()
+		}
+
+		return err
+	})
+
+	return tag, err
+}
+
+// operationalStates are the SQLSTATE classes that psycopg raises as OperationalError.
+const operationalStates = " 08 26 27 28 34 40 53 54 55 57 58 F0 "
+
+func classifyPostgreSQL(err error) (failure, bool) {
+	var refused *pgconn.ConnectError
+	if errors.As(err, &refused) {
+		return failure{class: operational, name: "psycopg.OperationalError", message: "connection failed"}, true
+	}
+	var found *pgconn.PgError
+	if !errors.As(err, &found) {
+		// What pgx says without the server's word is a broken or a timed out connection.
+		if pgconn.Timeout(err) || pgconn.SafeToRetry(err) || isNetworkError(err) {
+			return failure{class: operational, name: "psycopg.OperationalError", message: "the connection is lost"}, true
+		}
+
+		return failure{}, false
+	}
+	f := failure{class: other, name: "psycopg.DatabaseError", message: found.Message}
+	switch class := found.Code[:min(2, len(found.Code))]; {
+	case strings.Contains(operationalStates, " "+class+" "):
+		f.class, f.name = operational, "psycopg.OperationalError"
+	case class == "23":
+		f.class, f.name = integrity, "psycopg.IntegrityError"
+		f.unique = found.Code == "23505"
+	}
+	f.retry = found.Code == "40001" || found.Code == "40P01"
+
+	return f, true
+}
+
+func isNetworkError(err error) bool {
+	var network net.Error
+
+	return errors.As(err, &network)
+}

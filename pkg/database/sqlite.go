@@ -1,0 +1,268 @@
+package database
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/mattn/go-sqlite3"
+	gormsqlite "gorm.io/driver/sqlite"
+	"gorm.io/gorm"
+)
+
+// SQLite is the dialect of files.
+type SQLite struct{}
+
+const (
+	// busyTimeout is how long a session waits for another process (MLflow's PRAGMA busy_timeout).
+	busyTimeout = 20 * time.Second
+	// writerBusyTimeout is shorter: the writer waits in turns, to let go of callers that left.
+	writerBusyTimeout = 500 * time.Millisecond
+	// statementCache is how many prepared statements a connection keeps.
+	statementCache = 128
+)
+
+// Name is MLflow's word for the database.
+func (SQLite) Name() string { return "sqlite" }
+
+// Quote makes an identifier safe to use.
+func (SQLite) Quote(identifier string) string {
+	return `"` + strings.ReplaceAll(identifier, `"`, `""`) + `"`
+}
+
+// Rebind returns the query as it is.
+func (SQLite) Rebind(query string) string { return query }
+
+// MaxParameters is SQLITE_MAX_VARIABLE_NUMBER.
+func (SQLite) MaxParameters() int { return 32766 }
+
+// Boolean is 1 or 0.
+func (SQLite) Boolean(value bool) string { return bit(value) }
+
+// Insert adds rows.
+func (d SQLite) Insert(table string, columns []string, rows int) string {
+	return insert(d, "INSERT", table, columns, rows)
+}
+
+// InsertIgnore adds the rows that are new.
+func (d SQLite) InsertIgnore(table string, columns, key []string, rows int) string {
+	return d.Insert(table, columns, rows) + " ON CONFLICT (" + quoteAll(d, key) + ") DO NOTHING"
+}
+
+// Upsert adds or changes rows.
+func (d SQLite) Upsert(u Upsert) string { return onConflict(d, u) }
+
+// InsertReturning adds one row; sqlite3_last_insert_rowid has its id.
+func (d SQLite) InsertReturning(table string, columns []string, _ string) InsertReturning {
+	return InsertReturning{Query: d.Insert(table, columns, 1), LastInsertID: true}
+}
+
+// ExplicitID needs nothing.
+func (SQLite) ExplicitID(string) (before, after string) { return "", "" }
+
+// LockRows needs nothing: there is one writer.
+func (SQLite) LockRows() (hint, suffix string) { return "", "" }
+
+// Limit ends a SELECT.
+func (SQLite) Limit(limit, offset int) string {
+	if limit < 0 && offset > 0 {
+		return " LIMIT -1 OFFSET " + strconv.Itoa(offset)
+	}
+
+	return limitOffset(limit, offset)
+}
+
+// Compare relies on PRAGMA case_sensitive_like, which every connection sets.
+func (SQLite) Compare(column, operator string, _ bool, values int) (condition string, repeats int) {
+	return compare(column, operator, values), 1
+}
+
+// CurrentMillis is the clock of this machine.
+func (SQLite) CurrentMillis() string {
+	return "CAST((julianday('now') - julianday('1970-01-01')) * 86400000 AS BIGINT)"
+}
+
+func bit(value bool) string {
+	if value {
+		return "1"
+	}
+
+	return "0"
+}
+
+// sqliteConnector opens connections to one file.
+type sqliteConnector struct {
+	dsn string
+}
+
+func (c sqliteConnector) Connect(context.Context) (driver.Conn, error) {
+	return c.Driver().Open(c.dsn)
+}
+
+func (sqliteConnector) Driver() driver.Driver { return &sqlite3.SQLiteDriver{} }
+
+// sqliteFile is the absolute path of the file that a URI names.
+func sqliteFile(u *URI) (string, error) {
+	switch {
+	case u.Driver != "" && u.Driver != "pysqlite":
+		return "", unsupported("the SQLite driver %q", u.Driver)
+	case u.Host != "" || u.Username != "" || u.Port != 0:
+		return "", fmt.Errorf("can't read the database URI %q: SQLite URIs look like sqlite:///relative.db or "+
+			"sqlite:////absolute/path.db", u)
+	case u.Database == "" || u.Database == ":memory:":
+		return "", unsupported("an in-memory SQLite database (%s), which lives in one process", u)
+	case len(u.Query) > 0:
+		return "", unsupported("the SQLite URI parameter %q", u.Query[0].Key)
+	}
+	file, err := filepath.Abs(u.Database)
+	if err != nil {
+		return "", fmt.Errorf("finding the SQLite file %q: %w", u.Database, err)
+	}
+
+	return file, nil
+}
+
+// sqliteSession gives the connection string of a session with MLflow's settings.
+func sqliteSession(file string, busy time.Duration, readOnly bool) sqliteConnector {
+	path := filepath.ToSlash(file)
+	if !strings.HasPrefix(path, "/") {
+		path = "/" + path // file:/C:/…
+	}
+	settings := url.Values{
+		"_busy_timeout":        {strconv.FormatInt(busy.Milliseconds(), 10)},
+		"_foreign_keys":        {"1"},
+		"_case_sensitive_like": {"1"},
+		"_synchronous":         {"FULL"},
+		"_stmt_cache_size":     {strconv.Itoa(statementCache)},
+	}
+	if readOnly {
+		settings.Set("_query_only", "1")
+	}
+
+	return sqliteConnector{dsn: (&url.URL{Scheme: "file", OmitHost: true, Path: path}).String() + "?" + settings.Encode()}
+}
+
+// openSQLite opens a file: a pool of readers and one writer.
+func openSQLite(ctx context.Context, u *URI, o Options) (*DB, error) {
+	file, err := sqliteFile(u)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(filepath.Dir(file), 0o777); err != nil { //nolint:gosec // as Python's mkdir: the umask decides
+		return nil, fmt.Errorf("making the folder of the SQLite file: %w", err)
+	}
+	if info, err := os.Stat(file); err == nil && info.IsDir() {
+		return nil, fmt.Errorf("opening the SQLite file %q: it is a folder", file)
+	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("opening the SQLite file: %w", err)
+	}
+
+	writing := sql.OpenDB(sqliteSession(file, writerBusyTimeout, false))
+	writing.SetMaxOpenConns(1)
+	writing.SetMaxIdleConns(1)
+	db := &DB{
+		dialect: SQLite{},
+		options: o,
+		uri:     u,
+		pool:    sql.OpenDB(sqliteSession(file, busyTimeout, true)),
+		writing: writing,
+		driver:  sqliteDriver{},
+		dialector: func(pool gorm.ConnPool) gorm.Dialector {
+			return gormsqlite.New(gormsqlite.Config{Conn: pool})
+		},
+	}
+	o.configure(db.pool)
+	if err := db.connect(ctx, func(ctx context.Context) error { return db.startWriter(ctx) }); err != nil {
+		return nil, errors.Join(err, db.pool.Close(), writing.Close())
+	}
+
+	return db, nil
+}
+
+// writeAheadLog turns the file's journal into a write-ahead log, once and for all: readers then
+// don't wait for writers. The change needs the file for itself for a moment, which SQLite doesn't
+// wait for. Where the file system has no shared memory, the journal stays what it is.
+func writeAheadLog(ctx context.Context, conn *sql.Conn, o Options) error {
+	deadline := time.Now().Add(busyTimeout)
+	for {
+		var mode string
+		err := conn.QueryRowContext(ctx, "PRAGMA journal_mode = WAL").Scan(&mode)
+		switch {
+		case err == nil && strings.EqualFold(mode, "wal"):
+			return nil
+		case err == nil:
+			o.Logger.WarnContext(ctx, "SQLite keeps its rollback journal: readers wait for writers", "journal_mode", mode)
+
+			return nil
+		case !isSQLiteBusy(err) || time.Now().After(deadline):
+			return fmt.Errorf("turning on SQLite's write-ahead log: %w", err)
+		}
+		if err := pause(ctx, 50*time.Millisecond); err != nil {
+			return err
+		}
+	}
+}
+
+func isSQLiteBusy(err error) bool {
+	var failure sqlite3.Error
+
+	return errors.As(err, &failure) && (failure.Code == sqlite3.ErrBusy || failure.Code == sqlite3.ErrLocked)
+}
+
+// sqliteDriver is how a transaction is run.
+type sqliteDriver struct{}
+
+func (sqliteDriver) beginRead(ctx context.Context, conn *sql.Conn) error {
+	return execOn(ctx, conn, "BEGIN")
+}
+
+func (sqliteDriver) beginWrite(ctx context.Context, conn *sql.Conn) error {
+	return execOn(ctx, conn, "BEGIN IMMEDIATE")
+}
+
+func (sqliteDriver) commit(ctx context.Context, conn *sql.Conn) error {
+	return execOn(ctx, conn, "COMMIT")
+}
+
+func (sqliteDriver) rollback(ctx context.Context, conn *sql.Conn) error {
+	return execOn(ctx, conn, "ROLLBACK")
+}
+
+func execOn(ctx context.Context, conn *sql.Conn, statement string) error {
+	_, err := conn.ExecContext(ctx, statement)
+
+	return err
+}
+
+// classifySQLite sorts an error as Python's sqlite3 module does (_pysqlite_seterror).
+func classifySQLite(err error) (failure, bool) {
+	var found sqlite3.Error
+	if !errors.As(err, &found) {
+		return failure{}, false
+	}
+	f := failure{message: found.Error()}
+	switch found.Code { //nolint:exhaustive // the rest is sqlite3.DatabaseError and its like
+	case sqlite3.ErrError, sqlite3.ErrPerm, sqlite3.ErrAbort, sqlite3.ErrBusy, sqlite3.ErrLocked, sqlite3.ErrReadonly,
+		sqlite3.ErrInterrupt, sqlite3.ErrIoErr, sqlite3.ErrFull, sqlite3.ErrCantOpen, sqlite3.ErrProtocol,
+		sqlite3.ErrEmpty, sqlite3.ErrSchema:
+		f.class, f.name = operational, "sqlite3.OperationalError"
+	case sqlite3.ErrConstraint, sqlite3.ErrMismatch:
+		f.class, f.name = integrity, "sqlite3.IntegrityError"
+		f.unique = found.ExtendedCode == sqlite3.ErrConstraintUnique ||
+			found.ExtendedCode == sqlite3.ErrConstraintPrimaryKey ||
+			found.ExtendedCode == sqlite3.ErrConstraintRowID
+	default:
+		f.class, f.name = other, "sqlite3.DatabaseError"
+	}
+
+	return f, true
+}

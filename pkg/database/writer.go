@@ -1,0 +1,269 @@
+package database
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+)
+
+// maxGroup is how many writes share a commit.
+const maxGroup = 64
+
+// writer is SQLite's one writer. Its goroutine opens a transaction, gives each waiting caller its
+// turn in a savepoint, commits, and only then lets the callers know. The callers' functions run
+// on the callers' goroutines.
+type writer struct {
+	db    *DB
+	conn  *sql.Conn
+	queue chan *member
+	done  chan struct{}
+}
+
+// member is one caller's write.
+type member struct {
+	ctx    context.Context //nolint:containedctx // a member lives inside one call
+	since  time.Time
+	state  atomic.Int32
+	orders chan order // capacity 1: the writer never waits for a caller to read
+	report chan error
+	err    error // of its function, to be told after the commit
+	hooks  []func()
+	gone   bool // its goroutine ended in the function: nobody will follow orders
+}
+
+// A member waits until either its writer or its context takes it.
+const (
+	waiting int32 = iota
+	taken
+	left
+)
+
+// order is what the writer tells a member: run your function in tx, or, without one, you are done.
+type order struct {
+	tx    *Tx
+	err   error
+	hooks []func()
+}
+
+// startWriter connects the writer, unless it was before.
+func (db *DB) startWriter(ctx context.Context) error {
+	conn, err := db.writing.Conn(ctx)
+	if err != nil {
+		return fmt.Errorf("opening the SQLite file: %w", err)
+	}
+	if err := writeAheadLog(ctx, conn, db.options); err != nil {
+		return errors.Join(err, conn.Close())
+	}
+	db.writer = &writer{db: db, conn: conn, queue: make(chan *member, maxGroup), done: make(chan struct{})}
+	go db.writer.run()
+
+	return nil
+}
+
+// close ends the writer when its last member is done: nobody may come any more.
+func (w *writer) close() error {
+	close(w.queue)
+	<-w.done
+
+	return w.conn.Close()
+}
+
+// write is the caller's side.
+func (w *writer) write(ctx context.Context, fn func(*Tx) error) ([]func(), error) {
+	m := &member{ctx: ctx, since: time.Now(), orders: make(chan order, 1), report: make(chan error, 1)}
+	select {
+	case w.queue <- m:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	leave := ctx.Done()
+	for {
+		select {
+		case o := <-m.orders:
+			if o.tx == nil {
+				return o.hooks, o.err
+			}
+			m.follow(o.tx, fn)
+		case <-leave:
+			if m.state.CompareAndSwap(waiting, left) {
+				return nil, ctx.Err()
+			}
+			leave = nil // its work has begun: the answer depends on the commit
+		}
+	}
+}
+
+// follow runs fn and reports, even when fn ends the goroutine.
+func (m *member) follow(tx *Tx, fn func(*Tx) error) {
+	err := ErrExited
+	defer func() { m.report <- err }()
+	err = call(tx, fn)
+}
+
+// turn gives a member its turn and waits for its report.
+func (w *writer) turn(m *member) {
+	tx := w.db.begun(m.ctx, w.conn)
+	tx.interruptible = false
+	m.orders <- order{tx: tx}
+	m.err = <-m.report
+	m.hooks = tx.hooks
+	m.gone = errors.Is(m.err, ErrExited)
+}
+
+// dismiss tells a member how it ended.
+func (m *member) dismiss(err error) {
+	if m.gone {
+		return
+	}
+	if err != nil {
+		m.hooks = nil
+	}
+	m.orders <- order{err: err, hooks: m.hooks}
+}
+
+func (w *writer) run() {
+	defer close(w.done)
+	group := make([]*member, 0, maxGroup)
+	for first := range w.queue {
+		group = append(group[:0], first)
+		if group = w.begin(group); len(group) > 0 {
+			group = w.group(group)
+		}
+		clear(group)
+	}
+}
+
+// begin opens a transaction for the members that are left once the file could be locked. While
+// another process holds it, it answers those who left or have waited long enough.
+func (w *writer) begin(group []*member) []*member {
+	for {
+		err := execOn(context.Background(), w.conn, "BEGIN IMMEDIATE")
+		if err == nil {
+			return group
+		}
+		group = w.gather(group)
+		kept := group[:0]
+		for _, m := range group {
+			switch expired := !isSQLiteBusy(err) || time.Since(m.since) >= busyTimeout; {
+			case !expired && m.state.Load() == waiting:
+				kept = append(kept, m)
+			case m.state.CompareAndSwap(waiting, taken):
+				m.dismiss(fmt.Errorf("beginning a transaction: %w", err))
+			}
+		}
+		if group = kept; len(group) == 0 {
+			return nil
+		}
+	}
+}
+
+// gather adds the members that wait, up to the group's size.
+func (w *writer) gather(group []*member) []*member {
+	for len(group) < maxGroup {
+		select {
+		case m, ok := <-w.queue:
+			if !ok {
+				return group
+			}
+			group = append(group, m)
+		default:
+			return group
+		}
+	}
+
+	return group
+}
+
+// group runs the members in the open transaction, and those who come meanwhile, commits and
+// dismisses them. When the transaction as a whole is lost, each gets one of its own.
+func (w *writer) group(group []*member) []*member {
+	var broken error
+	for i := 0; i < len(group) && broken == nil; i++ {
+		if m := group[i]; m.state.CompareAndSwap(waiting, taken) {
+			broken = w.inSavepoint(m)
+		}
+		group = w.gather(group)
+	}
+	if broken == nil {
+		broken = w.commit()
+	}
+	if broken == nil {
+		for _, m := range group {
+			if m.state.Load() == taken {
+				m.dismiss(m.err)
+			}
+		}
+
+		return group
+	}
+	w.rollback()
+	for _, m := range group {
+		if m.state.CompareAndSwap(waiting, taken) || (m.state.Load() == taken && !m.gone) {
+			m.dismiss(w.alone(m))
+		}
+	}
+
+	return group
+}
+
+// inSavepoint runs one member. An error means that the transaction is lost; the member's own is
+// kept in the member.
+func (w *writer) inSavepoint(m *member) error {
+	ctx := context.Background()
+	if err := execOn(ctx, w.conn, "SAVEPOINT member"); err != nil {
+		return err
+	}
+	w.turn(m)
+	if m.err != nil {
+		if err := execOn(ctx, w.conn, "ROLLBACK TO member"); err != nil {
+			return err
+		}
+	}
+
+	return execOn(ctx, w.conn, "RELEASE member")
+}
+
+// commit waits for readers in other processes, which a rollback journal makes it do.
+func (w *writer) commit() error {
+	deadline := time.Now().Add(busyTimeout)
+	for {
+		err := execOn(context.Background(), w.conn, "COMMIT")
+		if err == nil || !isSQLiteBusy(err) || time.Now().After(deadline) {
+			return err
+		}
+	}
+}
+
+// rollback ends the transaction if SQLite hasn't: it says so by an error that means nothing.
+func (w *writer) rollback() { _ = execOn(context.Background(), w.conn, "ROLLBACK") }
+
+// alone runs a taken member in a transaction of its own.
+func (w *writer) alone(m *member) error {
+	m.hooks = nil
+	deadline := time.Now().Add(busyTimeout)
+	for {
+		err := execOn(context.Background(), w.conn, "BEGIN IMMEDIATE")
+		if err == nil {
+			break
+		}
+		if !isSQLiteBusy(err) || time.Now().After(deadline) {
+			return fmt.Errorf("beginning a transaction: %w", err)
+		}
+	}
+	w.turn(m)
+	if m.err != nil {
+		w.rollback()
+
+		return m.err
+	}
+	if err := w.commit(); err != nil {
+		w.rollback()
+
+		return fmt.Errorf("committing: %w", err)
+	}
+
+	return nil
+}
