@@ -1,0 +1,4 @@
+//go:build mage
+
+// Builds, generates, checks and measures mlflow-go.
+package main

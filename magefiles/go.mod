@@ -1,0 +1,5 @@
+module github.com/mlflow/mlflow-go/magefiles
+
+go 1.26.0
+
+require github.com/magefile/mage v1.17.2

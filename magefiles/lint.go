@@ -1,0 +1,59 @@
+//go:build mage
+
+package main
+
+import (
+	"errors"
+
+	"github.com/magefile/mage/mg"
+)
+
+// Aliases are further names of targets.
+var Aliases = map[string]any{"lint": Lint.All}
+
+// Lint looks for mistakes without running the code.
+type Lint mg.Namespace
+
+// All runs every linter and reports all that fail (also: lint).
+func (l Lint) All() error {
+	return errors.Join(l.Go(), l.Platforms(), l.Python(), l.Generated())
+}
+
+// Go runs golangci-lint on the product and on the magefiles.
+func (Lint) Go() error {
+	return errors.Join(
+		run(tool("golangci-lint"), "run", "./..."),
+		run("go", "-C", "magefiles", "vet", "-tags=mage", "./..."),
+	)
+}
+
+// Platforms checks that the server compiles for macOS and Windows.
+func (Lint) Platforms() error {
+	var errs []error
+	for _, system := range []string{"darwin", "windows"} {
+		environment := map[string]string{"GOOS": system, "GOARCH": "amd64", "CGO_ENABLED": "0"}
+		errs = append(errs, runWith(environment, "go", "vet", "./pkg/cmd/server"))
+	}
+
+	return errors.Join(errs...)
+}
+
+// Python runs ruff's linter and its formatter's check.
+func (Lint) Python() error {
+	return errors.Join(
+		run(python(), "-m", "ruff", "check", "."),
+		run(python(), "-m", "ruff", "format", "--check", "."),
+	)
+}
+
+// Generated checks that generating again changes nothing.
+func (Lint) Generated() error {
+	check := true
+
+	return Generate(&check)
+}
+
+// Precommit runs the hooks of .pre-commit-config.yaml on all files.
+func (Lint) Precommit() error {
+	return run(python(), "-m", "pre_commit", "run", "--all-files")
+}

@@ -1,0 +1,105 @@
+//go:build mage
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path"
+
+	"github.com/magefile/mage/mg"
+
+	"github.com/mlflow/mlflow-go/magefiles/clone"
+)
+
+// Test runs the suites; `python3 dev.py test <target>` prepares what they need.
+type Test mg.Namespace
+
+// All runs the linters and every suite that needs no clone of MLflow, and reports all that fail.
+func (t Test) All() error {
+	suites := []struct {
+		name string
+		run  func() error
+	}{
+		{"lint", Lint{}.All},
+		{"test:go", t.Go},
+		{"test:packaging", t.Packaging},
+		{"test:launcher", t.Launcher},
+		{"test:parity", t.Parity},
+		{"test:client", t.Client},
+		{"test:browser", t.Browser},
+		{"test:reliability", t.Reliability},
+	}
+	var errs []error
+	for _, suite := range suites {
+		fmt.Println("==", suite.name)
+		if err := suite.run(); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", suite.name, err))
+		}
+	}
+
+	return errors.Join(errs...)
+}
+
+// Go runs the Go tests, with the race detector.
+func (Test) Go() error {
+	if err := requireVariables(testPythonVariable, testPostgresVariable); err != nil {
+		return err
+	}
+
+	return errors.Join(
+		run("go", "test", "-race", "./..."),
+		run("go", "-C", "magefiles", "test", "./..."),
+	)
+}
+
+// Packaging builds wheels and sdists and installs them in the ways users do.
+func (Test) Packaging() error { return runPytest("packaging") }
+
+// Launcher tests the mlflow-go command: options, errors, what it hands to the server.
+func (Test) Launcher() error { return runPytest("launcher") }
+
+// Parity compares mlflow-go with stock MLflow, request by request.
+func (Test) Parity() error { return runPytest("parity") }
+
+// Client runs training scripts with MLflow's client against the wheel.
+func (Test) Client() error { return runPytest("client") }
+
+// Browser opens the UI in Chromium.
+func (Test) Browser() error { return runPytest("browser") }
+
+// Reliability kills processes and breaks connections.
+func (Test) Reliability() error { return runPytest("reliability") }
+
+// runPytest runs one folder of tests/.
+func runPytest(suite string) error {
+	if err := requireVariables(testPythonVariable, testPostgresVariable); err != nil {
+		return err
+	}
+
+	return run(os.Getenv(testPythonVariable), "-m", "pytest", path.Join("tests", suite))
+}
+
+// Python runs MLflow's own tests of what is native, from .mlflow.repo; -k=EXPRESSION selects, -v shows each.
+func (Test) Python(k *string, v *bool) error {
+	if err := requireVariables(testPythonVariable); err != nil {
+		return err
+	}
+	mlflow, err := clone.Open(".")
+	if err != nil {
+		return err
+	}
+	if err := mlflow.Check(); err != nil {
+		return fmt.Errorf("MLflow's own tests: %w", err)
+	}
+	arguments := []string{"-m", "tests.mlflow", mlflow.Path()}
+	if k != nil {
+		arguments = append(arguments, "-k", *k)
+	}
+	if v != nil && *v {
+		arguments = append(arguments, "-v")
+	}
+
+	return run(os.Getenv(testPythonVariable), arguments...)
+}
