@@ -28,12 +28,15 @@ def marked(mark: str) -> dict[int, str]:
     return found
 
 
+def memory(pid: int, line: str = "VmRSS") -> int:
+    """Give a line of a process's memory in bytes; its resident size unless another is named."""
+    status = dict(entry.split(":", 1) for entry in Path(f"/proc/{pid}/status").read_text().splitlines())
+    return int(status[line].split()[0]) * 1024
+
+
 def peak_memory(pid: int) -> int:
     """Give a process's largest resident size so far, in bytes."""
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) * 1024
-    raise AssertionError(f"/proc/{pid}/status has no VmHWM")
+    return memory(pid, "VmHWM")
 
 
 def listening(url: str) -> bool:
