@@ -47,6 +47,8 @@ type Dialect interface {
 	// CurrentMillis is the database clock, in milliseconds since 1970
 	// (get_current_time_millis_expression).
 	CurrentMillis() string
+	// Tables is a query of the names of the tables that a plain name finds.
+	Tables() string
 }
 
 // Upsert describes an insert that changes rows which exist already.

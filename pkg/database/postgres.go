@@ -82,6 +82,12 @@ func (PostgreSQL) Compare(column, operator string, _ bool, values int) (conditio
 // CurrentMillis is the clock of the server, at the transaction's start.
 func (PostgreSQL) CurrentMillis() string { return "floor(EXTRACT(epoch FROM now()) * 1000)" }
 
+// Tables lists the tables on the search path.
+func (PostgreSQL) Tables() string {
+	return "SELECT c.relname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace " +
+		"WHERE c.relkind IN ('r', 'p') AND pg_catalog.pg_table_is_visible(c.oid) AND n.nspname <> 'pg_catalog'"
+}
+
 // postgresParameters are the connection parameters that pgx knows as libpq does; the others of
 // libpq would be taken for settings of the server.
 var postgresParameters = map[string]bool{

@@ -91,6 +91,11 @@ func (SQLite) CurrentMillis() string {
 	return "CAST((julianday('now') - julianday('1970-01-01')) * 86400000 AS BIGINT)"
 }
 
+// Tables lists the file's tables.
+func (SQLite) Tables() string {
+	return `SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite\_%' ESCAPE '\'`
+}
+
 func bit(value bool) string {
 	if value {
 		return "1"
