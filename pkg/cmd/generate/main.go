@@ -7,6 +7,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -38,11 +39,17 @@ func run(ctx context.Context, root string, check bool) error {
 	if err != nil {
 		return err
 	}
+	directory, err := os.OpenRoot(root)
+	if err != nil {
+		return err
+	}
 	if check {
-		return files.check(root)
+		err = files.check(directory)
+	} else {
+		err = files.write(directory)
 	}
 
-	return files.write(root)
+	return errors.Join(err, directory.Close())
 }
 
 // generate makes all output, by path below the repository's root.
@@ -58,15 +65,21 @@ func generate(descriptors *descriptorpb.FileDescriptorSet, d division) (tree, er
 	generateMessages(plugin)
 	generateInterfaces(plugin, services)
 	generateMethods(plugin, services)
+	if err := generateRules(plugin, services); err != nil {
+		return nil, fmt.Errorf("translate validations.go: %w", err)
+	}
 
 	return render(plugin)
 }
+
+// errRender means that a template of ours made something that isn't Go.
+var errRender = errors.New("generated code does not parse")
 
 // render collects what the plugin's files contain, formatted.
 func render(plugin *protogen.Plugin) (tree, error) {
 	response := plugin.Response()
 	if response.Error != nil {
-		return nil, fmt.Errorf("generate: %s", response.GetError())
+		return nil, fmt.Errorf("%w: %s", errRender, response.GetError())
 	}
 	files := tree{}
 	for _, file := range response.GetFile() {

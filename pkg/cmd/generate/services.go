@@ -11,11 +11,16 @@ import (
 	"google.golang.org/protobuf/types/descriptorpb"
 )
 
+var (
+	errLists      = errors.New("validations.go and proxied.go do not fit MLflow")
+	errDescriptor = errors.New("unexpected descriptor")
+)
+
 // An endpoint is one HTTP address in the options of a remote procedure (mlflow.HttpEndpoint).
 type endpoint struct {
 	verb    string
 	path    string
-	version int32 // the N of /api/N.0
+	version int64 // the N of /api/N.0
 }
 
 // A procedure is one remote procedure of MLflow's and who answers it.
@@ -79,7 +84,7 @@ func collectServices(plugin *protogen.Plugin, d division) ([]service, error) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(named)) {
 		if !found[name] {
-			errs = append(errs, fmt.Errorf("service %s is listed, but MLflow does not have it", name))
+			errs = append(errs, fmt.Errorf("%w: service %s is listed, but MLflow does not have it", errLists, name))
 		}
 	}
 
@@ -98,7 +103,7 @@ func (d division) divide(s *protogen.Service) ([]procedure, error) {
 	for _, group := range d.proxied[name] {
 		for _, procedure := range group.procedures {
 			if _, twice := reasons[procedure]; twice {
-				errs = append(errs, fmt.Errorf("%s is listed twice in proxied.go", procedure))
+				errs = append(errs, fmt.Errorf("%w: %s is listed twice in proxied.go", errLists, procedure))
 			}
 			reasons[procedure] = group.reason
 		}
@@ -109,9 +114,9 @@ func (d division) divide(s *protogen.Service) ([]procedure, error) {
 		reason, left := reasons[rpc]
 		switch {
 		case native && left:
-			errs = append(errs, fmt.Errorf("%s is both in validations.go and in proxied.go", rpc))
+			errs = append(errs, fmt.Errorf("%w: %s is both in validations.go and in proxied.go", errLists, rpc))
 		case !native && !left:
-			errs = append(errs, fmt.Errorf("%s is new: give its schema in validations.go or a reason in proxied.go", rpc))
+			errs = append(errs, fmt.Errorf("%w: %s is new, it needs a schema or a reason", errLists, rpc))
 		}
 		delete(schemas, rpc)
 		delete(reasons, rpc)
@@ -120,10 +125,10 @@ func (d division) divide(s *protogen.Service) ([]procedure, error) {
 		result = append(result, procedure{method, endpoints, native, schema, reason})
 	}
 	for _, rpc := range slices.Sorted(maps.Keys(schemas)) {
-		errs = append(errs, fmt.Errorf("%s is in validations.go, but MLflow does not have it", rpc))
+		errs = append(errs, fmt.Errorf("%w: %s is in validations.go, but MLflow does not have it", errLists, rpc))
 	}
 	for _, rpc := range slices.Sorted(maps.Keys(reasons)) {
-		errs = append(errs, fmt.Errorf("%s is in proxied.go, but MLflow does not have it", rpc))
+		errs = append(errs, fmt.Errorf("%w: %s is in proxied.go, but MLflow does not have it", errLists, rpc))
 	}
 
 	return result, errors.Join(errs...)
@@ -133,7 +138,7 @@ func (d division) divide(s *protogen.Service) ([]procedure, error) {
 func checkParameters(method *protogen.Method, schema []parameter) error {
 	for _, p := range schema {
 		if method.Input.Desc.Fields().ByName(protoreflect.Name(p.name)) == nil {
-			return fmt.Errorf("%s: %s has no field %s", method.Desc.Name(), method.Input.Desc.FullName(), p.name)
+			return fmt.Errorf("%w: %s: %s has no field %s", errLists, method.Desc.Name(), method.Input.Desc.FullName(), p.name)
 		}
 	}
 
@@ -145,7 +150,7 @@ func checkParameters(method *protogen.Method, schema []parameter) error {
 func endpointsOf(method *protogen.Method) ([]endpoint, error) {
 	options, ok := method.Desc.Options().(*descriptorpb.MethodOptions)
 	if !ok {
-		return nil, fmt.Errorf("%s has options of type %T", method.Desc.Name(), method.Desc.Options())
+		return nil, fmt.Errorf("%w: %s has options of type %T", errDescriptor, method.Desc.Name(), method.Desc.Options())
 	}
 	var endpoints []endpoint
 	options.ProtoReflect().Range(func(field protoreflect.FieldDescriptor, value protoreflect.Value) bool {
@@ -161,7 +166,7 @@ func endpointsOf(method *protogen.Method) ([]endpoint, error) {
 		return false
 	})
 	if len(endpoints) == 0 {
-		return nil, fmt.Errorf("%s has no endpoint in its options", method.Desc.Name())
+		return nil, fmt.Errorf("%w: %s has no endpoint in its options", errDescriptor, method.Desc.Name())
 	}
 
 	return endpoints, nil
@@ -174,6 +179,6 @@ func readEndpoint(m protoreflect.Message) endpoint {
 	return endpoint{
 		verb:    m.Get(fields.ByName("method")).String(),
 		path:    m.Get(fields.ByName("path")).String(),
-		version: int32(since.Get(since.Descriptor().Fields().ByName("major")).Int()),
+		version: since.Get(since.Descriptor().Fields().ByName("major")).Int(),
 	}
 }

@@ -4,13 +4,13 @@ package main
 // the request's field and the checks that its raw value must pass, in MLflow's order. The checks
 // are tags of go-playground/validator that pkg/validation registers:
 //
-//	present         _assert_required: neither missing, null nor an empty string
-//	string          _assert_string
-//	intlike         _assert_intlike
-//	floatlike       _assert_floatlike
-//	array           _assert_array
-//	strings         _assert_item_type_string
-//	at_most=N       _assert_less_than_or_equal on int(x)
+//	present         neither missing, null nor an empty string (_assert_required)
+//	string          a Python str (_assert_string)
+//	intlike         int(x) works (_assert_intlike)
+//	floatlike       float(x) works (_assert_floatlike)
+//	array           a list (_assert_array)
+//	strings         every item is a str (_assert_item_type_string)
+//	at_most=N       int(x) is at most N (_assert_less_than_or_equal)
 //	elements_have=… every element has the named members, space-separated (log-batch's closures
 //	                around _assert_required, whose messages name the path metrics[0].key)
 //
@@ -24,6 +24,8 @@ type parameter struct {
 // schemas holds, per service and remote procedure, the schema of MLflow's handler in
 // mlflow/server/handlers.py. Being listed here is what makes a procedure native: it becomes a
 // method of the generated interface and gets its routes.
+//
+//nolint:goconst // a table: each line says all, as in MLflow
 var schemas = map[string]map[string][]parameter{
 	"MlflowService": {
 		"createExperiment": {
