@@ -95,8 +95,10 @@ def measure(
 def run_load(load: Path, url: str, operation: str, arguments: argparse.Namespace) -> dict[str, Any]:
     """Run one operation of the load generator and return what it measured."""
     done = subprocess.run(
-        [load, "-base", url, "-ops", operation, "-c", str(arguments.clients), "-json"]
-        + ["-d", f"{arguments.seconds}s", "-seed-runs", str(arguments.seed_runs), "-seed-traces", "0"],
+        [
+            *(load, "-base", url, "-ops", operation, "-c", str(arguments.clients), "-json"),
+            *("-d", f"{arguments.seconds}s", "-seed-runs", str(arguments.seed_runs), "-seed-traces", "0"),
+        ],
         capture_output=True,
         text=True,
     )
