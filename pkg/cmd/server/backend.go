@@ -1,0 +1,148 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/mlflow/mlflow-go/pkg/config"
+	"github.com/mlflow/mlflow-go/pkg/contract"
+	"github.com/mlflow/mlflow-go/pkg/database"
+	"github.com/mlflow/mlflow-go/pkg/schema"
+	"github.com/mlflow/mlflow-go/pkg/server"
+	"github.com/mlflow/mlflow-go/pkg/server/supervisor"
+	"github.com/mlflow/mlflow-go/pkg/tracking"
+)
+
+// backend is the database that native methods work on.
+type backend struct {
+	settings *config.Config
+	logger   *slog.Logger
+	db       *database.DB
+}
+
+// open opens the database, has MLflow create its tables if there are none, and does what MLflow's
+// stores do at their start. It returns what implements each native service; nil when all of the API
+// is Python's, which then does the same and refuses what it doesn't like.
+func (b *backend) open(ctx context.Context, gate *server.Gate) (map[string]any, error) {
+	if !gate.NeedsDatabase() {
+		return nil, nil //nolint:nilnil // no native services
+	}
+
+	store, err := b.openStore(ctx)
+	if errors.Is(err, database.ErrUnsupported) {
+		b.logger.Warn("the Python server answers the API", "reason", err)
+
+		return nil, nil //nolint:nilnil // no native services
+	}
+
+	if err != nil {
+		shown := database.Redact(b.settings.BackendStoreURI)
+		message := strings.ReplaceAll(plainMessage(err), "<database_uri>", shown)
+
+		return nil, fmt.Errorf("the backend store %s: %s", shown, message) //nolint:err113 // for a person, without the password
+	}
+
+	return map[string]any{"MlflowService": store}, nil
+}
+
+func (b *backend) openStore(ctx context.Context) (*tracking.Store, error) {
+	options, err := database.OptionsFromEnvironment(os.Getenv)
+	if err != nil {
+		return nil, err
+	}
+
+	options.Logger = b.logger
+
+	if err := b.createFile(ctx); err != nil {
+		return nil, err
+	}
+
+	if b.db, err = database.Open(ctx, b.settings.BackendStoreURI, options); err != nil {
+		return nil, err
+	}
+
+	if err := b.checkSchema(ctx); err != nil {
+		return nil, err
+	}
+
+	store, err := tracking.New(b.db, tracking.Options{ArtifactRoot: b.settings.DefaultArtifactRoot})
+	if err != nil {
+		return nil, err
+	}
+
+	if err := store.Initialize(ctx); err != nil {
+		return nil, err
+	}
+
+	return store, schema.CheckRegistry(ctx, b.db)
+}
+
+// createFile has MLflow make a SQLite database that isn't there. Opening it would leave an empty
+// file, which MLflow takes for somebody's and fills more slowly.
+func (b *backend) createFile(ctx context.Context) error {
+	parsed, err := database.ParseURI(b.settings.BackendStoreURI)
+	if err != nil {
+		return err
+	}
+
+	if parsed.Dialect != "sqlite" || parsed.Database == "" || len(parsed.Query) > 0 {
+		return nil
+	}
+
+	if _, err := os.Stat(parsed.Database); !errors.Is(err, fs.ErrNotExist) {
+		return nil //nolint:nilerr // opening it says what is wrong
+	}
+
+	return b.initialize(ctx)
+}
+
+// checkSchema lets MLflow's own code initialise or judge what isn't of the one schema known here.
+func (b *backend) checkSchema(ctx context.Context) error {
+	err := schema.Check(ctx, b.db)
+	if !errors.Is(err, schema.ErrUninitialized) && !errors.Is(err, schema.ErrUnknownRevision) {
+		return err
+	}
+
+	if err := b.initialize(ctx); err != nil {
+		return err
+	}
+
+	return schema.Check(ctx, b.db)
+}
+
+func (b *backend) initialize(ctx context.Context) error {
+	begun := time.Now()
+
+	b.logger.Info("initialising the database")
+
+	if err := supervisor.RunToEnd(ctx, b.settings.Initialize); err != nil {
+		return err
+	}
+
+	b.logger.Info("the database is initialised", "after", time.Since(begun).Round(time.Millisecond))
+
+	return nil
+}
+
+func (b *backend) close() error {
+	if b.db == nil {
+		return nil
+	}
+
+	return b.db.Close()
+}
+
+// plainMessage leaves the error code out of a sentence for an operator.
+func plainMessage(err error) string {
+	if known := contract.AsError(err); known.Cause == nil {
+		return known.Message
+	}
+
+	return err.Error()
+}

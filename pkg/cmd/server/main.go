@@ -1,0 +1,191 @@
+// Command mlflow-go-server is the server that `mlflow-go server` becomes: it answers MLflow's HTTP
+// API natively where it can and runs MLflow's Python server behind itself for the rest.
+//
+// It takes its configuration from the launcher (package config). With the argument "endpoints" it
+// prints what is native, what is not, and why.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"os/signal"
+	"strconv"
+	"sync"
+	"syscall"
+
+	"github.com/mattn/go-isatty"
+
+	"github.com/mlflow/mlflow-go/pkg/config"
+	"github.com/mlflow/mlflow-go/pkg/server"
+	"github.com/mlflow/mlflow-go/pkg/server/supervisor"
+)
+
+func main() {
+	if err := run(os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "mlflow-go: error:", err)
+		os.Exit(1)
+	}
+}
+
+func run(arguments []string) error {
+	if len(arguments) > 0 && arguments[0] == "endpoints" {
+		return printEndpoints(os.Stdout, arguments[1:])
+	}
+
+	settings, err := config.Take()
+	if err != nil {
+		return err
+	}
+
+	logger := newLogger(settings.Go.LogLevel)
+	slog.SetDefault(logger)
+
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+
+	return serve(ctx, stop, settings, logger)
+}
+
+// newLogger writes text for people and JSON for machines, to standard error.
+func newLogger(level slog.Level) *slog.Logger {
+	options := &slog.HandlerOptions{Level: level}
+	if isatty.IsTerminal(os.Stderr.Fd()) {
+		return slog.New(slog.NewTextHandler(os.Stderr, options))
+	}
+
+	return slog.New(slog.NewJSONHandler(os.Stderr, options))
+}
+
+// serve runs the server until the context ends, whose signals are then no longer caught, or until
+// something fails for good.
+func serve(ctx context.Context, stopCatching func(), settings *config.Config, logger *slog.Logger) error {
+	gate, err := server.NewGate(server.Setting{Config: settings, Getenv: os.Getenv})
+	if err != nil {
+		return err
+	}
+
+	listener, err := listen(ctx, settings)
+	if err != nil {
+		return err
+	}
+
+	options := server.Options{Config: settings, Gate: gate, Logger: logger}
+
+	var fallback *supervisor.Supervisor
+
+	if settings.Go.Fallback != config.FallbackOff {
+		if fallback, err = newFallback(settings, logger); err != nil {
+			return err
+		}
+
+		options.Upstream = fallback
+	}
+
+	server, err := server.New(options)
+	if err != nil {
+		return err
+	}
+
+	logger.Info("listening", "url", settings.PublicURL(), "proxied_by_modes", gate.Active())
+
+	// What ends the server: the first failure, or the context.
+	failed := make(chan error, 3) //nolint:mnd // one for each goroutine that sends
+
+	go func() { failed <- server.Serve(listener) }()
+
+	draining, endDraining := context.WithCancel(context.Background())
+	running, endRunning := context.WithCancel(context.Background())
+
+	defer endDraining()
+
+	backend := &backend{settings: settings, logger: logger}
+
+	var background sync.WaitGroup
+
+	background.Go(func() {
+		services, err := backend.open(running, gate)
+		if err != nil {
+			failed <- err
+
+			return
+		}
+
+		server.Provide(services)
+
+		if fallback != nil {
+			failed <- fallback.Run(running, draining)
+		}
+	})
+
+	select {
+	case <-ctx.Done():
+		logger.Info("shutting down", "timeout", settings.Go.ShutdownTimeout)
+	case err = <-failed:
+	}
+
+	stopCatching() // a second signal ends us at once
+
+	deadline, cancel := context.WithTimeout(context.Background(), settings.Go.ShutdownTimeout)
+	defer cancel()
+	context.AfterFunc(deadline, endDraining)
+
+	if err != nil {
+		cancel() // nothing is worth waiting for
+	}
+
+	shutdownErr := server.Shutdown(deadline)
+
+	endRunning()
+	background.Wait()
+
+	if err != nil {
+		return err
+	}
+
+	return errors.Join(shutdownErr, backend.close())
+}
+
+func newFallback(settings *config.Config, logger *slog.Logger) (*supervisor.Supervisor, error) {
+	return supervisor.New(supervisor.Options{
+		Command:    settings.Fallback,
+		Lazy:       settings.Go.Fallback == config.FallbackLazy,
+		Timeout:    settings.Go.FallbackTimeout,
+		PublicURL:  settings.PublicURL(),
+		HealthPath: settings.StaticPrefix + "/health",
+		Logger:     logger,
+	})
+}
+
+// listen takes the user's port; with port 0 the settings learn which one it became.
+func listen(ctx context.Context, settings *config.Config) (net.Listener, error) {
+	secure, err := tlsConfig(settings.TLS)
+	if err != nil {
+		return nil, err
+	}
+
+	address := net.JoinHostPort(settings.Host, strconv.Itoa(settings.Port))
+
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fmt.Errorf("%s is in use: stop the program that listens there, or choose another --port", //nolint:err113 // for a person
+			address)
+	}
+
+	if err != nil {
+		return nil, fmt.Errorf("can't listen on %s, see --host and --port: %w", address, err)
+	}
+
+	if bound, ok := listener.Addr().(*net.TCPAddr); ok {
+		settings.Port = bound.Port
+	}
+
+	if secure != nil {
+		listener = newTLSListener(listener, secure)
+	}
+
+	return listener, nil
+}

@@ -1,0 +1,284 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/gofiber/fiber/v3"
+	"github.com/valyala/fasthttp"
+
+	"github.com/mlflow/mlflow-go/pkg/codec"
+	"github.com/mlflow/mlflow-go/pkg/contract"
+	"github.com/mlflow/mlflow-go/pkg/server/proxy"
+	"github.com/mlflow/mlflow-go/pkg/server/security"
+	"github.com/mlflow/mlflow-go/pkg/validation"
+)
+
+var (
+	errPathParameter = errors.New("the path of a native method has parameters, which are not read yet")
+	errTooLarge      = errors.New("the body is too large")
+)
+
+// bindMethods binds every native method to its addresses.
+func (s *Server) bindMethods(app *fiber.App) error {
+	for _, method := range contract.Methods {
+		for _, at := range methodPaths(method.Endpoints) {
+			if strings.Contains(at.path, "{") {
+				return fmt.Errorf("%s: %w", method.Name, errPathParameter)
+			}
+
+			route := Route{Service: method.Service, Name: method.Name, Path: at.path}
+
+			s.bind(app, at.verb, escapePattern(s.config.StaticPrefix+at.path), route, true, func(c fiber.Ctx) error {
+				return s.call(c, method)
+			})
+		}
+	}
+
+	return nil
+}
+
+// bind is the only way for a native route into the server. The gate is asked first: for the route
+// now, once, and for each request whether it is one that only Python may answer; MLflow's security
+// middleware is next.
+func (s *Server) bind(
+	app *fiber.App, verb, pattern string, route Route, flask bool, handle fiber.Handler,
+) {
+	if _, withheld := s.gate.Withheld(route); withheld {
+		return // the catch-all passes it on
+	}
+
+	guarded := func(c fiber.Ctx) error {
+		request := c.RequestCtx()
+		if strings.TrimSpace(string(request.Request.Header.Peek(workspaceHeader))) != "" {
+			return s.passOn(c)
+		}
+
+		verdict := s.policy.Check(describe(request, flask))
+
+		switch {
+		case verdict.Proxy:
+			return s.passOn(c)
+		case verdict.Answer != nil:
+			proxy.CloseUnlessRead(request)
+			request.SetStatusCode(verdict.Answer.Status)
+			setHeaders(&request.Response.Header, verdict.Answer.Headers)
+			request.SetBodyString(verdict.Answer.Body)
+
+			return nil
+		}
+
+		err := handle(c)
+
+		if len(request.Response.Header.Peek("Via")) == 0 { // Python has set its own
+			setHeaders(&request.Response.Header, verdict.Headers)
+		}
+
+		return err
+	}
+
+	app.Add([]string{verb}, pattern, guarded)
+
+	if slices.Contains([]string{fiber.MethodHead}, verb) {
+		return
+	}
+
+	// A preflight is the middleware's to answer; any other OPTIONS is Flask's.
+	app.Options(pattern, func(c fiber.Ctx) error {
+		header := &c.RequestCtx().Request.Header
+		if len(header.Peek("Origin")) == 0 || len(header.Peek("Access-Control-Request-Method")) == 0 ||
+			s.config.Security.Disabled {
+			return s.passOn(c)
+		}
+
+		return guarded(c)
+	})
+}
+
+func setHeaders(to *fasthttp.ResponseHeader, headers [][2]string) {
+	for _, header := range headers {
+		to.Set(header[0], header[1])
+	}
+}
+
+func describe(request *fasthttp.RequestCtx, flask bool) security.Request {
+	header := &request.Request.Header
+	optional := func(name string) *string {
+		values := header.PeekAll(name)
+		if len(values) == 0 {
+			return nil
+		}
+
+		value := string(values[0])
+
+		return &value
+	}
+
+	return security.Request{
+		Method:                string(request.Method()),
+		Path:                  string(request.URI().PathOriginal()),
+		Host:                  string(header.Host()),
+		Origin:                optional("Origin"),
+		RequestMethod:         optional("Access-Control-Request-Method"),
+		RequestHeaders:        optional("Access-Control-Request-Headers"),
+		RequestPrivateNetwork: optional("Access-Control-Request-Private-Network"),
+		Flask:                 flask,
+	}
+}
+
+// bodies are buffers for requests' bodies; a message owns its memory, so they can be used again.
+var bodies = sync.Pool{New: func() any { return new([]byte) }}
+
+// keptBody is the largest buffer, in bytes, that is kept for another request.
+const keptBody = 1 << 20
+
+// call answers a native method: decode, validate, call, encode.
+func (s *Server) call(c fiber.Ctx, method contract.Method) error {
+	request := c.RequestCtx()
+
+	services, err := s.backend.wait(s.running, s.config.Go.FallbackTimeout)
+	if err != nil {
+		proxy.CloseUnlessRead(request)
+		s.writeError(request, unavailable(err))
+
+		return nil
+	}
+
+	service, provided := services[method.Service]
+	if !provided {
+		return s.passOn(c)
+	}
+
+	buffer, _ := bodies.Get().(*[]byte)
+
+	defer func() {
+		if cap(*buffer) <= keptBody {
+			bodies.Put(buffer)
+		}
+	}()
+
+	if *buffer, err = readBody(request, (*buffer)[:0], s.config.Go.MaxBody); err != nil {
+		proxy.CloseUnlessRead(request)
+
+		if errors.Is(err, errTooLarge) {
+			s.writeStatus(request, http.StatusRequestEntityTooLarge, tooLarge(s.config.Go.MaxBody))
+		} else {
+			s.writeStatus(request, http.StatusBadRequest, unreadable(err))
+		}
+
+		return nil
+	}
+
+	ctx := contract.WithCaller(s.running, contract.Caller{Workspace: contract.DefaultWorkspace})
+
+	answer, err := answerMethod(ctx, request, method, service, *buffer)
+	if err != nil {
+		s.writeError(request, err)
+
+		return nil
+	}
+
+	request.Response.Header.SetContentType(jsonType)
+	request.Response.SetBodyRaw(answer)
+
+	return nil
+}
+
+func answerMethod(
+	ctx context.Context, request *fasthttp.RequestCtx, method contract.Method, service any, body []byte,
+) ([]byte, error) {
+	message := method.NewRequest()
+
+	var (
+		decoded *codec.Request
+		err     error
+	)
+
+	if query := request.URI().QueryString(); request.IsGet() && codec.HasArguments(query) {
+		decoded, err = codec.DecodeQuery(query, message)
+	} else if err = checkContentType(request); err == nil {
+		decoded, err = codec.DecodeBody(body, message)
+	}
+
+	if err != nil {
+		return nil, err
+	}
+
+	if err := validation.Check(method, decoded); err != nil {
+		return nil, err
+	}
+
+	response, err := method.Call(ctx, service, decoded.Message)
+	if err != nil {
+		return nil, err
+	}
+
+	return codec.Encode(nil, response), nil
+}
+
+// checkContentType mirrors mlflow.server.validation._validate_content_type.
+func checkContentType(request *fasthttp.RequestCtx) error {
+	if !request.IsPost() && !request.IsPut() {
+		return nil
+	}
+
+	values := request.Request.Header.PeekAll("Content-Type")
+	if len(values) == 0 {
+		return contract.InvalidParameter("Bad Request. Content-Type header is missing.")
+	}
+
+	if kind, _, _ := strings.Cut(string(values[0]), ";"); kind != jsonType {
+		return contract.InvalidParameter("Bad Request. Content-Type must be one of ['%s'].", jsonType)
+	}
+
+	return nil
+}
+
+// readBody appends a request's body, of at most limit bytes, to a buffer.
+func readBody(request *fasthttp.RequestCtx, buffer []byte, limit int64) ([]byte, error) {
+	length := int64(request.Request.Header.ContentLength())
+	stream := request.RequestBodyStream()
+
+	if stream == nil || length == 0 {
+		return buffer, nil
+	}
+
+	if length > limit {
+		return buffer, errTooLarge
+	}
+
+	if length > 0 {
+		buffer = slices.Grow(buffer, int(length))[:length]
+
+		if _, err := io.ReadFull(stream, buffer); err != nil {
+			return buffer, fmt.Errorf("reading the body: %w", err)
+		}
+
+		return buffer, nil
+	}
+
+	for { // chunked
+		buffer = slices.Grow(buffer, bytesAtOnce)
+
+		n, err := stream.Read(buffer[len(buffer):cap(buffer)])
+		buffer = buffer[:len(buffer)+n]
+
+		switch {
+		case int64(len(buffer)) > limit:
+			return buffer, errTooLarge
+		case errors.Is(err, io.EOF):
+			return buffer, nil
+		case err != nil:
+			return buffer, fmt.Errorf("reading the body: %w", err)
+		}
+	}
+}
+
+// bytesAtOnce is the least space for one read of a chunked body.
+const bytesAtOnce = 4 << 10
