@@ -48,13 +48,9 @@ func appendNext(dst []byte, depth int) []byte {
 	return appendLine(dst, depth)
 }
 
-// appendName starts a member whose name needs no escapes.
+// appendName starts a member; the name comes quoted, with a colon and a space after it.
 func appendName(dst []byte, name string, depth int) []byte {
-	dst = appendNext(dst, depth)
-	dst = append(dst, '"')
-	dst = append(dst, name...)
-
-	return append(dst, '"', ':', ' ')
+	return append(appendNext(dst, depth), name...)
 }
 
 // appendKey starts a member of any name.
@@ -126,7 +122,7 @@ func appendMessage(dst []byte, m protoreflect.Message, depth int) []byte {
 			continue
 		}
 
-		dst = appendName(dst, string(field.Name()), depth+1)
+		dst = appendKey(dst, string(field.Name()), depth+1)
 		value := m.Get(field)
 
 		switch {
@@ -196,12 +192,7 @@ func appendValue(dst []byte, field protoreflect.FieldDescriptor, value protorefl
 	case protoreflect.BytesKind:
 		return appendBytes(dst, value.Bytes())
 	case protoreflect.MessageKind, protoreflect.GroupKind:
-		nested := value.Message()
-		if dst, ok := appendGenerated(dst, nested.Interface(), depth); ok {
-			return dst
-		}
-
-		return appendMessage(dst, nested, depth)
+		return appendMessage(dst, value.Message(), depth)
 	case protoreflect.Uint32Kind, protoreflect.Fixed32Kind, protoreflect.Uint64Kind, protoreflect.Fixed64Kind:
 		return strconv.AppendUint(dst, value.Uint(), 10)
 	default:
@@ -217,6 +208,15 @@ func appendEnum(dst []byte, enum protoreflect.EnumDescriptor, number protoreflec
 
 	if value := enum.Values().ByNumber(number); value != nil {
 		return AppendString(dst, string(value.Name()))
+	}
+
+	return strconv.AppendInt(dst, int64(number), 10)
+}
+
+// appendEnumName is appendEnum with the names that protoc-gen-go lists.
+func appendEnumName(dst []byte, names map[int32]string, number int32) []byte {
+	if name, ok := names[number]; ok {
+		return AppendString(dst, name)
 	}
 
 	return strconv.AppendInt(dst, int64(number), 10)

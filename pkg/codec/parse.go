@@ -702,6 +702,10 @@ func convertBytes(value any) ([]byte, error) {
 		return nil, parseErrorf("a bytes-like object is required, not '%s'", pythonType(value))
 	}
 
+	if hasSurrogate(text) {
+		return nil, errNotUnicode
+	}
+
 	const group = 4
 
 	var digits []byte

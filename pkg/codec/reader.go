@@ -406,7 +406,7 @@ func (r *reader) escaped(buffer []byte) (string, error) {
 // escape reads what follows a backslash.
 func (r *reader) escape() (rune, bool) {
 	c := r.peek()
-	r.pos++
+	r.pos = min(r.pos+1, len(r.text))
 
 	switch c {
 	case '"', '\\', '/':
