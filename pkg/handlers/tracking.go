@@ -1,0 +1,124 @@
+package handlers
+
+import (
+	"context"
+	"strings"
+
+	"github.com/mlflow/mlflow-go/pkg/contract"
+	"github.com/mlflow/mlflow-go/pkg/protos"
+	"google.golang.org/protobuf/proto"
+)
+
+const (
+	// customViewPrefix marks the experiment tags that hold saved views of traces.
+	customViewPrefix = "mlflow.customView.view"
+	// maxCustomViews is how many of them an experiment may have.
+	maxCustomViews = 50
+)
+
+// Tracking adds the rules of MLflow's handlers to a tracking service: a limit on saved views, a
+// policy for artifact locations, and page sizes that must be positive.
+func Tracking(next contract.MlflowService, locations Locations) contract.MlflowService {
+	return &tracking{MlflowService: next, locations: locations}
+}
+
+type tracking struct {
+	contract.MlflowService
+
+	locations Locations
+}
+
+// CreateExperiment refuses too many saved views and locations that the server mustn't connect to
+// (handlers._create_experiment).
+func (t *tracking) CreateExperiment(
+	ctx context.Context, request *protos.CreateExperiment,
+) (*protos.CreateExperiment_Response, error) {
+	if countCustomViews(request.GetTags()) > maxCustomViews {
+		return nil, errTooManyCustomViews("")
+	}
+
+	if location := request.GetArtifactLocation(); location != "" {
+		if err := t.locations.Check(location, "artifact_location"); err != nil {
+			return nil, err
+		}
+	}
+
+	return t.MlflowService.CreateExperiment(ctx, request)
+}
+
+// UpdateExperiment does nothing without a new name (handlers._update_experiment).
+func (t *tracking) UpdateExperiment(
+	ctx context.Context, request *protos.UpdateExperiment,
+) (*protos.UpdateExperiment_Response, error) {
+	if request.GetNewName() == "" {
+		return &protos.UpdateExperiment_Response{}, nil
+	}
+
+	return t.MlflowService.UpdateExperiment(ctx, request)
+}
+
+// SetExperimentTag refuses a new saved view when the experiment has as many as it may; changing
+// one stays possible. Views that are saved at the same time may go past the limit, as in MLflow
+// (handlers._validate_custom_view_tag_write).
+func (t *tracking) SetExperimentTag(
+	ctx context.Context, request *protos.SetExperimentTag,
+) (*protos.SetExperimentTag_Response, error) {
+	if strings.HasPrefix(request.GetKey(), customViewPrefix) {
+		found, err := t.GetExperiment(ctx, &protos.GetExperiment{ExperimentId: proto.String(request.GetExperimentId())})
+		if err != nil {
+			return nil, err
+		}
+
+		experiment := found.GetExperiment()
+		if !hasTag(experiment.GetTags(), request.GetKey()) && countCustomViews(experiment.GetTags()) >= maxCustomViews {
+			return nil, errTooManyCustomViews(experiment.GetExperimentId())
+		}
+	}
+
+	return t.MlflowService.SetExperimentTag(ctx, request)
+}
+
+// GetMetricHistory refuses a page size below one; without a size there is one page
+// (handlers._get_metric_history).
+func (t *tracking) GetMetricHistory(
+	ctx context.Context, request *protos.GetMetricHistory,
+) (*protos.GetMetricHistory_Response, error) {
+	if request.MaxResults != nil && request.GetMaxResults() <= 0 {
+		return nil, contract.InvalidParameter("Invalid value %d for parameter 'max_results' supplied. "+
+			"It must be a positive integer.", request.GetMaxResults())
+	}
+
+	return t.MlflowService.GetMetricHistory(ctx, request)
+}
+
+func countCustomViews(tags []*protos.ExperimentTag) int {
+	count := 0
+
+	for _, tag := range tags {
+		if strings.HasPrefix(tag.GetKey(), customViewPrefix) {
+			count++
+		}
+	}
+
+	return count
+}
+
+func hasTag(tags []*protos.ExperimentTag, key string) bool {
+	for _, tag := range tags {
+		if tag.GetKey() == key {
+			return true
+		}
+	}
+
+	return false
+}
+
+func errTooManyCustomViews(experimentID string) error {
+	of := ""
+	if experimentID != "" {
+		of = " for experiment " + experimentID
+	}
+
+	return contract.InvalidParameter("Unable to create another custom view%s; the maximum number of custom views per "+
+		"experiment is %d. Delete an existing custom view before creating a new one.", of, maxCustomViews)
+}

@@ -1,0 +1,370 @@
+package tracking
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/mlflow/mlflow-go/pkg/database"
+	"github.com/mlflow/mlflow-go/pkg/protos"
+	"github.com/mlflow/mlflow-go/pkg/search"
+	"google.golang.org/protobuf/proto"
+)
+
+// metric is a point of a metric as the tables hold it.
+type metric struct {
+	key       string
+	value     float64 // 0 for NaN, the largest finite numbers for the infinities
+	isNaN     bool
+	timestamp int64
+	step      int64
+}
+
+// stored gives what the tables hold of a metric (SqlAlchemyStore.sanitize_metric_value).
+func stored(m *protos.Metric) metric {
+	s := metric{key: m.GetKey(), value: m.GetValue(), timestamp: m.GetTimestamp(), step: m.GetStep()}
+
+	switch {
+	case math.IsNaN(s.value):
+		s.value, s.isNaN = 0, true
+	case math.IsInf(s.value, 1):
+		s.value = math.MaxFloat64
+	case math.IsInf(s.value, -1):
+		s.value = -math.MaxFloat64
+	}
+
+	return s
+}
+
+// message is the metric as clients see it (SqlMetric.to_mlflow_entity).
+func (m metric) message() *protos.Metric {
+	value := m.value
+	if m.isNaN {
+		value = math.NaN()
+	}
+
+	return &protos.Metric{
+		Key:       proto.String(m.key),
+		Value:     proto.Float64(value),
+		Timestamp: proto.Int64(m.timestamp),
+		Step:      proto.Int64(m.step),
+	}
+}
+
+// newer says whether a metric replaces another one as a run's latest: by step, then time, then
+// value, where NaN counts as 0.
+func (m metric) newer(than metric) bool {
+	if m.step != than.step {
+		return m.step > than.step
+	}
+
+	if m.timestamp != than.timestamp {
+		return m.timestamp > than.timestamp
+	}
+
+	return m.value > than.value
+}
+
+// newerThanStored is the same rule in SQL.
+func newerThanStored(old, given func(column string) string) string {
+	order := []string{"step", "timestamp", "value"}
+
+	var (
+		alternatives []string
+		equal        string
+	)
+
+	for _, column := range order {
+		alternatives = append(alternatives, equal+given(column)+" > "+old(column))
+		equal += given(column) + " = " + old(column) + " AND "
+	}
+
+	return "(" + strings.Join(alternatives, ") OR (") + ")"
+}
+
+// LogMetric adds a point of a metric to an active run, and to the logged model that it belongs to
+// (SqlAlchemyStore.log_metric). The same point again does nothing.
+func (s *Store) LogMetric(ctx context.Context, request *protos.LogMetric) (*protos.LogMetric_Response, error) {
+	if err := checkMetricDataset(request.GetDatasetName(), request.GetDatasetDigest()); err != nil {
+		return nil, err
+	}
+
+	id := firstNonEmpty(request.GetRunId(), request.GetRunUuid())
+	logged := &protos.Metric{
+		Key:           request.Key,
+		Value:         request.Value,
+		Timestamp:     request.Timestamp,
+		Step:          request.Step,
+		ModelId:       request.ModelId,
+		DatasetName:   request.DatasetName,
+		DatasetDigest: request.DatasetDigest,
+	}
+
+	// With a model, MLflow looks at the run before it looks at the metric.
+	invalid := checkMetric(logged, "")
+	if invalid != nil && logged.GetModelId() == "" {
+		return nil, invalid
+	}
+
+	if err := s.db.Write(ctx, func(tx *database.Tx) error {
+		experimentID, err := checkRunActive(tx, id)
+		if err != nil {
+			return err
+		}
+
+		if invalid != nil {
+			return invalid
+		}
+
+		metrics := []*protos.Metric{logged}
+		if err := logModelMetrics(tx, id, experimentID, metrics); err != nil {
+			return err
+		}
+
+		return logMetrics(tx, id, metrics)
+	}); err != nil {
+		return nil, err
+	}
+
+	return &protos.LogMetric_Response{}, nil
+}
+
+var (
+	metricColumns       = []string{"key", "value", "timestamp", "step", "is_nan", "run_uuid"}
+	metricKey           = []string{"key", "timestamp", "step", "run_uuid", "value", "is_nan"}
+	latestMetricChanges = []string{"value", "timestamp", "step", "is_nan"}
+)
+
+// logMetrics adds points to a run that is known to be active and brings its latest metrics up to
+// date (SqlAlchemyStore._log_metrics). Points that are there already are left alone; they can't
+// be newer than the latest one.
+func logMetrics(tx *database.Tx, runID string, metrics []*protos.Metric) error {
+	if len(metrics) == 0 {
+		return nil
+	}
+
+	var (
+		history = make([][]any, len(metrics))
+		latest  []metric
+		place   = make(map[string]int, len(metrics))
+	)
+
+	for i, m := range metrics {
+		point := stored(m)
+		history[i] = point.row(runID)
+
+		switch j, known := place[point.key]; {
+		case !known:
+			place[point.key] = len(latest)
+			latest = append(latest, point)
+		case point.newer(latest[j]):
+			latest[j] = point
+		}
+	}
+
+	if _, err := execRows(tx, func(rows int) string {
+		return tx.Dialect().InsertIgnore("metrics", metricColumns, metricKey, rows)
+	}, history); err != nil {
+		return fmt.Errorf("inserting metrics of run %s: %w", runID, err)
+	}
+
+	newest := make([][]any, len(latest))
+	for i, point := range latest {
+		newest[i] = point.row(runID)
+	}
+
+	if _, err := execRows(tx, func(rows int) string {
+		return tx.Dialect().Upsert(database.Upsert{
+			Table:   "latest_metrics",
+			Columns: metricColumns,
+			Key:     []string{"key", "run_uuid"},
+			Update:  latestMetricChanges,
+			Rows:    rows,
+			When:    newerThanStored,
+		})
+	}, newest); err != nil {
+		return fmt.Errorf("updating the latest metrics of run %s: %w", runID, err)
+	}
+
+	return nil
+}
+
+// row is in the order of metricColumns.
+func (m metric) row(runID string) []any {
+	return []any{m.key, m.value, m.timestamp, m.step, m.isNaN, runID}
+}
+
+// modelMetric is a row of logged_model_metrics; its key and what goes with it.
+type modelMetric struct {
+	modelID   string
+	name      string
+	timestamp int64
+	step      int64
+}
+
+type modelMetricValue struct {
+	value         float64
+	datasetName   string
+	datasetDigest string
+}
+
+// logModelMetrics adds the points that belong to a logged model to that model
+// (SqlAlchemyStore._log_model_metrics). A point that is there already with another value is
+// BAD_REQUEST, as is a model that doesn't exist.
+func logModelMetrics(tx *database.Tx, runID string, experimentID int64, metrics []*protos.Metric) error {
+	var (
+		keys   []modelMetric
+		values []modelMetricValue
+		rows   [][]any
+	)
+
+	for _, m := range metrics {
+		if m.GetModelId() == "" {
+			continue
+		}
+
+		key := modelMetric{m.GetModelId(), m.GetKey(), m.GetTimestamp(), m.GetStep()}
+		value := modelMetricValue{stored(m).value, m.GetDatasetName(), m.GetDatasetDigest()}
+
+		if i := slices.Index(keys, key); i >= 0 && values[i] == value {
+			continue
+		}
+
+		keys, values = append(keys, key), append(values, value)
+		rows = append(rows, []any{
+			key.modelID, key.name, key.timestamp, key.step, value.value, experimentID, runID,
+			nilIfEmpty(value.datasetName), nilIfEmpty(value.datasetDigest),
+		})
+	}
+
+	added, err := execRows(tx, func(rows int) string {
+		return tx.Dialect().InsertIgnore("logged_model_metrics", modelMetricColumns, modelMetricKey, rows)
+	}, rows)
+	if err != nil {
+		return fmt.Errorf("inserting metrics of logged models: %w", err)
+	}
+
+	if added == int64(len(rows)) {
+		return nil
+	}
+
+	return checkModelMetricsStored(tx, runID, keys, values, rows)
+}
+
+var (
+	modelMetricColumns = []string{
+		"model_id", "metric_name", "metric_timestamp_ms", "metric_step", "metric_value", "experiment_id", "run_id",
+		"dataset_name", "dataset_digest",
+	}
+	modelMetricKey = []string{"model_id", "metric_name", "metric_timestamp_ms", "metric_step", "run_id"}
+)
+
+// checkModelMetricsStored compares points with what is stored under their keys and lets the
+// database refuse the first one that differs.
+func checkModelMetricsStored(
+	tx *database.Tx, runID string, keys []modelMetric, values []modelMetricValue, rows [][]any,
+) error {
+	found := make(map[modelMetric]modelMetricValue)
+
+	_, err := query(tx, func(scan func(...any) error) (struct{}, error) {
+		var (
+			key          modelMetric
+			value        *float64
+			name, digest *string
+		)
+
+		err := scan(&key.modelID, &key.name, &key.timestamp, &key.step, &value, &name, &digest)
+		if value != nil {
+			found[key] = modelMetricValue{*value, deref(name), deref(digest)}
+		}
+
+		return struct{}{}, err
+	}, "SELECT model_id, metric_name, metric_timestamp_ms, metric_step, metric_value, dataset_name, dataset_digest "+
+		"FROM logged_model_metrics WHERE run_id = ?", runID)
+	if err != nil {
+		return fmt.Errorf("reading metrics of logged models: %w", err)
+	}
+
+	for i, key := range keys {
+		if found[key] == values[i] {
+			continue
+		}
+
+		if _, err := tx.Exec(tx.Dialect().Insert("logged_model_metrics", modelMetricColumns, 1), rows[i]...); err != nil {
+			return fmt.Errorf("inserting a metric of a logged model: %w", err)
+		}
+	}
+
+	return nil
+}
+
+func nilIfEmpty(s string) any {
+	if s == "" {
+		return nil
+	}
+
+	return s
+}
+
+func deref(s *string) string {
+	if s == nil {
+		return ""
+	}
+
+	return *s
+}
+
+// GetMetricHistory reads the points of a metric by time, step and value, a page of them if the
+// request says how many (SqlAlchemyStore.get_metric_history). A run that doesn't exist has none.
+func (s *Store) GetMetricHistory(
+	ctx context.Context, request *protos.GetMetricHistory,
+) (*protos.GetMetricHistory_Response, error) {
+	offset, err := search.ParsePageToken(request.GetPageToken())
+	if err != nil {
+		return nil, err
+	}
+
+	const all = -1
+
+	limit := all
+	if request.MaxResults != nil {
+		limit = int(request.GetMaxResults()) + 1 // one more tells whether there is another page
+	}
+
+	id := firstNonEmpty(request.GetRunId(), request.GetRunUuid())
+
+	points, err := read(ctx, s, func(tx *database.Tx) ([]*protos.Metric, error) {
+		return metricHistory(tx, id, request.GetMetricKey(), limit, int(offset))
+	})
+	if err != nil {
+		return nil, err
+	}
+
+	response := &protos.GetMetricHistory_Response{Metrics: points}
+	if limit != all && len(points) == limit {
+		response.Metrics = points[:limit-1]
+		response.NextPageToken = proto.String(search.CreatePageToken(offset + int64(limit-1)))
+	}
+
+	return response, nil
+}
+
+func metricHistory(tx *database.Tx, runID, key string, limit, offset int) ([]*protos.Metric, error) {
+	keyColumn := tx.Dialect().Quote("key")
+
+	points, err := query(tx, func(scan func(...any) error) (*protos.Metric, error) {
+		var point metric
+
+		err := scan(&point.key, &point.value, &point.timestamp, &point.step, &point.isNaN)
+
+		return point.message(), err
+	}, "SELECT "+keyColumn+", value, timestamp, step, is_nan FROM metrics WHERE run_uuid = ? AND "+keyColumn+" = ? "+
+		"ORDER BY timestamp, step, value"+tx.Dialect().Limit(limit, offset), runID, key)
+	if err != nil {
+		return nil, fmt.Errorf("reading the history of a metric of run %s: %w", runID, err)
+	}
+
+	return points, nil
+}

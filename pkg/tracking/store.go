@@ -1,0 +1,246 @@
+// Package tracking answers MLflow's tracking service: experiments, runs, metrics, params and tags
+// in a database. It does what MLflow's SqlAlchemyStore does, not what MLflow's HTTP handlers add
+// to it, since the shared library calls it as well.
+//
+// An exported method checks its request and opens the transaction; the unexported one that does
+// the work takes the transaction. Rows that MLflow's answers list without an order are read
+// without one and written in the order of the request, as MLflow does.
+package tracking
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/mlflow/mlflow-go/pkg/contract"
+	"github.com/mlflow/mlflow-go/pkg/database"
+	"github.com/mlflow/mlflow-go/pkg/protos"
+	"github.com/mlflow/mlflow-go/pkg/uri"
+)
+
+// Lifecycle stages of experiments and runs (mlflow.entities.LifecycleStage).
+const (
+	active  = "active"
+	deleted = "deleted"
+)
+
+// What MLflow's schema and clients take for granted.
+const (
+	defaultExperimentID   = "0"
+	defaultExperimentName = "Default"
+	artifactsFolder       = "artifacts"
+	runNameTag            = "mlflow.runName"
+)
+
+// Options are what a store needs to know besides its database.
+type Options struct {
+	// ArtifactRoot is the location below which experiments without one of their own keep their
+	// artifacts (--default-artifact-root). A relative path is made absolute at once.
+	ArtifactRoot string
+	// MaxArtifactLocationLength is MLFLOW_ARTIFACT_LOCATION_MAX_LENGTH; 0 means MLflow's default.
+	MaxArtifactLocationLength int
+	// RefuseLongValues is MLFLOW_TRUNCATE_LONG_VALUES=false: a param's or tag's value that is too
+	// long is an error and not cut.
+	RefuseLongValues bool
+}
+
+// Store is the tracking store of one database.
+type Store struct {
+	db      *database.DB
+	options Options
+}
+
+// New makes a store on a database whose tables exist. It fails when the artifact root names a file
+// on another host.
+func New(db *database.DB, options Options) (*Store, error) {
+	root, err := uri.ResolveLocal(options.ArtifactRoot)
+	if err != nil {
+		return nil, fmt.Errorf("resolving the default artifact root: %w", err)
+	}
+
+	options.ArtifactRoot = root
+	if options.MaxArtifactLocationLength == 0 {
+		options.MaxArtifactLocationLength = defaultMaxArtifactLocationLength
+	}
+
+	return &Store{db: db, options: options}, nil
+}
+
+// Initialize does what MLflow's store does when it is constructed: it refuses a database with
+// experiments of other workspaces than the default one, and creates the default experiment
+// (SqlAlchemyStore._initialize_store_state).
+func (s *Store) Initialize(ctx context.Context) error {
+	exists := false
+
+	err := s.db.Read(ctx, func(tx *database.Tx) error {
+		var foreign int
+		if err := tx.QueryRow("SELECT COUNT(*) FROM experiments WHERE workspace IS NOT NULL AND workspace <> ?",
+			contract.DefaultWorkspace).Scan(&foreign); err != nil {
+			return fmt.Errorf("looking for experiments of other workspaces: %w", err)
+		}
+
+		if foreign > 0 {
+			return contract.Errorf(protos.ErrorCode_INVALID_STATE, "Cannot disable workspaces because experiments "+
+				"exist outside the default workspace (i.e., assigned to non-default workspaces). Enable workspace "+
+				"support (MLFLOW_ENABLE_WORKSPACES=true) or move those experiments back to the default workspace "+
+				"before starting the tracking store in single-tenant mode.")
+		}
+
+		_, err := findExperiment(tx, defaultExperimentID, anyStage)
+		exists = err == nil
+
+		if code := contract.AsError(err); err != nil && code.Code != protos.ErrorCode_RESOURCE_DOES_NOT_EXIST {
+			return err
+		}
+
+		return nil
+	})
+	if err != nil || exists {
+		return err
+	}
+
+	return s.db.Write(ctx, s.createDefaultExperiment)
+}
+
+// createDefaultExperiment adds experiment 0, unless another server was faster.
+func (s *Store) createDefaultExperiment(tx *database.Tx) error {
+	location, err := uri.AppendPath(s.options.ArtifactRoot, defaultExperimentID)
+	if err != nil {
+		return fmt.Errorf("placing the default experiment's artifacts: %w", err)
+	}
+
+	now := nowMillis()
+	before, after := tx.Dialect().ExplicitID("experiments")
+	insert := tx.Dialect().InsertIgnore("experiments", []string{
+		"experiment_id", "name", "artifact_location", "lifecycle_stage", "creation_time", "last_update_time", "workspace",
+	}, []string{"experiment_id"}, 1)
+
+	if err := execIfAny(tx, before); err != nil {
+		return err
+	}
+
+	if _, err := tx.Exec(insert, 0, defaultExperimentName, location, active, now, now,
+		contract.DefaultWorkspace); err != nil {
+		return fmt.Errorf("creating the default experiment: %w", err)
+	}
+
+	return execIfAny(tx, after)
+}
+
+func execIfAny(tx *database.Tx, statement string) error {
+	if statement == "" {
+		return nil
+	}
+
+	_, err := tx.Exec(statement)
+
+	return err
+}
+
+// write runs a write transaction that gives a result.
+func write[T any](ctx context.Context, s *Store, fn func(tx *database.Tx) (T, error)) (result T, err error) {
+	err = s.db.Write(ctx, func(tx *database.Tx) error {
+		result, err = fn(tx)
+
+		return err
+	})
+
+	return result, err
+}
+
+// read runs a read transaction that gives a result.
+func read[T any](ctx context.Context, s *Store, fn func(tx *database.Tx) (T, error)) (result T, err error) {
+	err = s.db.Read(ctx, func(tx *database.Tx) error {
+		result, err = fn(tx)
+
+		return err
+	})
+
+	return result, err
+}
+
+// query collects the rows of a query; scan is given each row's Scan.
+func query[T any](
+	tx *database.Tx, scan func(scan func(...any) error) (T, error), statement string, args ...any,
+) (items []T, err error) {
+	rows, err := tx.Query(statement, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+
+	for rows.Next() {
+		item, err := scan(rows.Scan)
+		if err != nil {
+			return nil, err
+		}
+
+		items = append(items, item)
+	}
+
+	return items, rows.Err()
+}
+
+// maxRowsPerStatement keeps statements of a size that every database takes (SQL Server's limit).
+const maxRowsPerStatement = 1000
+
+// execRows runs a statement of many rows, in as many pieces as the database's limit on parameters
+// asks for. Each row has the same number of values; it says how many rows were changed.
+func execRows(tx *database.Tx, statement func(rows int) string, rows [][]any) (int64, error) {
+	if len(rows) == 0 {
+		return 0, nil
+	}
+
+	var (
+		changed int64
+		size    = min(tx.Dialect().MaxParameters()/len(rows[0]), maxRowsPerStatement)
+	)
+
+	for len(rows) > 0 {
+		piece := rows[:min(size, len(rows))]
+		rows = rows[len(piece):]
+
+		args := make([]any, 0, len(piece)*len(piece[0]))
+		for _, row := range piece {
+			args = append(args, row...)
+		}
+
+		n, err := tx.Exec(statement(len(piece)), args...)
+		if err != nil {
+			return changed, err
+		}
+
+		changed += n
+	}
+
+	return changed, nil
+}
+
+// firstNonEmpty is Python's a or b for strings.
+func firstNonEmpty(a, b string) string {
+	if a != "" {
+		return a
+	}
+
+	return b
+}
+
+func nowMillis() int64 { return time.Now().UnixMilli() }
+
+func isActive(stage *string) bool { return stage != nil && *stage == active }
+
+// stageName is a lifecycle stage as Python prints it.
+func stageName(stage *string) string {
+	if stage == nil {
+		return "None"
+	}
+
+	return *stage
+}
+
+func isNotFound(err error) bool { return errors.Is(err, sql.ErrNoRows) }
+
+func formatID(id int64) string { return strconv.FormatInt(id, 10) }

@@ -1,0 +1,336 @@
+package tracking
+
+import (
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"regexp"
+	"strconv"
+	"strings"
+	"unicode"
+
+	"github.com/mlflow/mlflow-go/pkg/codec"
+	"github.com/mlflow/mlflow-go/pkg/contract"
+	"github.com/mlflow/mlflow-go/pkg/protos"
+	"github.com/mlflow/mlflow-go/pkg/pyfmt"
+	"github.com/mlflow/mlflow-go/pkg/uri"
+)
+
+// Limits of mlflow.utils.validation, in code points or items.
+const (
+	maxMetricsPerBatch        = 1000
+	maxParamsTagsPerBatch     = 100
+	maxEntitiesPerBatch       = 1000
+	maxKeyLength              = 250
+	maxParamValueLength       = 6000
+	maxTagValueLength         = 8000
+	maxExperimentNameLength   = 500
+	maxExperimentTagKeyLength = 250
+	maxExperimentTagLength    = 20000
+	maxRetentionLength        = 32
+	// defaultMaxArtifactLocationLength is MLFLOW_ARTIFACT_LOCATION_MAX_LENGTH's default.
+	defaultMaxArtifactLocationLength = 2048
+)
+
+// Tags that configure trace archival (mlflow.tracing.constant.TraceExperimentTagKey).
+const (
+	archivalRetentionTag = "mlflow.trace.archivalRetention"
+	archiveNowTag        = "mlflow.trace.archiveNow"
+)
+
+// Python's $ also matches before a last line feed.
+var (
+	runIDPattern     = regexp.MustCompile(`^[a-zA-Z0-9][\pL\pN_\-]{0,255}\n?$`)
+	retentionPattern = regexp.MustCompile(`^[1-9][0-9]*[mhd]$`)
+)
+
+// invalidValue composes MLflow's error for a parameter; value is JSON (validation.invalid_value).
+func invalidValue(path, value, reason string) error {
+	if reason == "" {
+		return contract.InvalidParameter("Invalid value %s for parameter '%s' supplied.", value, path)
+	}
+
+	return contract.InvalidParameter("Invalid value %s for parameter '%s' supplied: %s", value, path, reason)
+}
+
+func quoteJSON(s string) string { return string(codec.AppendString(nil, s)) }
+
+func errTooLong(name string, limit int) error {
+	return contract.InvalidParameter("'%s' exceeds the maximum length of %d characters", name, limit)
+}
+
+// below appends a member to a JSON path (validation.append_to_json_path).
+func below(path, member string) string {
+	if path == "" {
+		return member
+	}
+
+	return path + "." + member
+}
+
+// checkName is the rule for the names of metrics, params and tags: characters that every file
+// system takes, and no path that resolves to another (_validate_metric_name, _validate_param_name,
+// _validate_tag_name).
+func checkName(name, path string) error {
+	for _, char := range strings.TrimSuffix(name, "\n") {
+		if !isNameCharacter(char) {
+			return invalidValue(path, quoteJSON(name), "Names may only contain alphanumerics, underscores (_), "+
+				"dashes (-), periods (.), spaces ( )"+colon.name+" and slashes (/).")
+		}
+	}
+
+	normal := uri.NormPath(name)
+	if normal != name || normal == "." || strings.HasPrefix(normal, "..") || strings.HasPrefix(normal, "/") {
+		return invalidValue(path, quoteJSON(name), "Names may be treated as files in certain cases, and must not "+
+			"resolve to other names when treated as such. This name would resolve to "+pyfmt.Repr(normal))
+	}
+
+	return nil
+}
+
+func isNameCharacter(char rune) bool {
+	switch char {
+	case '/', '_', '.', '-', ' ':
+		return true
+	case ':':
+		return colon.allowed
+	default:
+		return unicode.IsLetter(char) || unicode.IsNumber(char)
+	}
+}
+
+// checkRunID is _validate_run_id.
+func checkRunID(id string) error {
+	if !runIDPattern.MatchString(id) {
+		return invalidValue("run_id", quoteJSON(id), "")
+	}
+
+	return nil
+}
+
+// checkMetric is _validate_metric; path is the metric's place in a batch, "" for a single one.
+func checkMetric(m *protos.Metric, path string) error {
+	key := m.GetKey()
+	if err := checkName(key, below(path, "name")); err != nil {
+		return err
+	}
+
+	if m.GetTimestamp() < 0 {
+		return invalidValue(below(path, "timestamp"), strconv.FormatInt(m.GetTimestamp(), 10), fmt.Sprintf(
+			"metric '%s' (value=%s). Timestamp must be a nonnegative long (64-bit integer) ",
+			key, codec.AppendFloat(nil, m.GetValue())))
+	}
+
+	if pyfmt.Len(key) > maxKeyLength {
+		return errTooLong("Metric name", maxKeyLength)
+	}
+
+	return nil
+}
+
+// checkMetricDataset is the rule of mlflow.entities.Metric: a dataset has a name and a digest.
+func checkMetricDataset(name, digest string) error {
+	if (name == "") != (digest == "") {
+		return contract.InvalidParameter("Both dataset_name and dataset_digest must be provided if one is provided")
+	}
+
+	return nil
+}
+
+// param is a validated param.
+type param struct{ key, value string }
+
+// tag is a validated tag of a run.
+type tag struct{ key, value string }
+
+// checkParam is _validate_param: it gives the param that will be stored, whose value may be cut.
+func (s *Store) checkParam(key, value, path string) (param, error) {
+	if err := checkName(key, below(path, "key")); err != nil {
+		return param{}, err
+	}
+
+	if pyfmt.Len(key) > maxKeyLength {
+		return param{}, errTooLong("Param key", maxKeyLength)
+	}
+
+	value, err := s.fit("Param value", maxParamValueLength, value)
+
+	return param{key: key, value: value}, err
+}
+
+// checkTag is _validate_tag: it gives the tag that will be stored, whose value may be cut.
+func (s *Store) checkTag(key, value, path string) (tag, error) {
+	if err := checkName(key, below(path, "key")); err != nil {
+		return tag{}, err
+	}
+
+	if pyfmt.Len(key) > maxKeyLength {
+		return tag{}, errTooLong(below(path, "key"), maxKeyLength)
+	}
+
+	value, err := s.fit(below(path, "value"), maxTagValueLength, value)
+
+	return tag{key: key, value: value}, err
+}
+
+// fit cuts a value to its limit, or refuses it when the store is told to
+// (_validate_length_limit with truncate).
+func (s *Store) fit(name string, limit int, value string) (string, error) {
+	if len(value) <= limit { // bytes: no more characters than those
+		return value, nil
+	}
+
+	length := pyfmt.Len(value)
+	if length <= limit {
+		return value, nil
+	}
+
+	if s.options.RefuseLongValues {
+		return "", errTooLong(name, limit)
+	}
+
+	slog.Warn("value truncated to its length limit", "name", name, "length", length, "limit", limit)
+
+	return pyfmt.Prefix(value, limit), nil
+}
+
+// checkParamKeysUnique is _validate_param_keys_unique.
+func checkParamKeysUnique(params []param) error {
+	seen := make(map[string]bool, len(params))
+
+	var twice []string
+
+	for _, p := range params {
+		if seen[p.key] {
+			twice = append(twice, p.key)
+		}
+
+		seen[p.key] = true
+	}
+
+	if twice == nil {
+		return nil
+	}
+
+	return contract.InvalidParameter("Duplicate parameter keys have been submitted: %s. Please ensure the request "+
+		"contains only one param value per param key.", pyfmt.ReprList(twice))
+}
+
+// checkBatchLimits is _validate_batch_log_limits.
+func checkBatchLimits(metrics, params, tags int) error {
+	for _, group := range []struct {
+		entities      string
+		limit, length int
+	}{
+		{"metrics", maxMetricsPerBatch, metrics},
+		{"params", maxParamsTagsPerBatch, params},
+		{"tags", maxParamsTagsPerBatch, tags},
+		{"metrics, params, and tags", maxEntitiesPerBatch, metrics + params + tags},
+	} {
+		if group.length > group.limit {
+			return contract.InvalidParameter("A batch logging request can contain at most %[1]d %[2]s. Got %[3]d %[2]s. "+
+				"Please split up %[2]s across multiple requests and try again.", group.limit, group.entities, group.length)
+		}
+	}
+
+	return nil
+}
+
+// checkExperimentName is _validate_experiment_name.
+func checkExperimentName(name string) error {
+	if name == "" {
+		return contract.InvalidParameter("Invalid experiment name: ''")
+	}
+
+	if pyfmt.Len(name) > maxExperimentNameLength {
+		return errTooLong("name", maxExperimentNameLength)
+	}
+
+	return nil
+}
+
+// checkExperimentTag is _validate_experiment_tag.
+func checkExperimentTag(key, value string) error {
+	if err := checkName(key, "key"); err != nil {
+		return err
+	}
+
+	if pyfmt.Len(key) > maxExperimentTagKeyLength {
+		return errTooLong("key", maxExperimentTagKeyLength)
+	}
+
+	if pyfmt.Len(value) > maxExperimentTagLength {
+		return errTooLong("value", maxExperimentTagLength)
+	}
+
+	switch key {
+	case archivalRetentionTag:
+		return checkArchivalConfig(value, "value", "duration")
+	case archiveNowTag:
+		return checkArchivalConfig(value, "older_than", "")
+	default:
+		return nil
+	}
+}
+
+// checkArchivalConfig is _parse_trace_archival_duration_config: a JSON object with a duration in
+// one member, which may be missing unless the object must be of a type.
+func checkArchivalConfig(value, member, wantType string) error {
+	var object map[string]any
+	if err := json.Unmarshal([]byte(value), &object); err != nil || object == nil {
+		return contract.InvalidParameter("Trace archival config must be encoded as a JSON object.")
+	}
+
+	if wantType != "" && object["type"] != wantType {
+		return contract.InvalidParameter("Trace archival config must use type '%s'.", wantType)
+	}
+
+	duration := object[member]
+	if duration == nil && wantType == "" {
+		return nil
+	}
+
+	text, isText := duration.(string)
+	text = strings.TrimSpace(text)
+
+	switch {
+	case isText && pyfmt.Len(text) > maxRetentionLength:
+		return contract.InvalidParameter("Trace archival duration must be at most %d characters.", maxRetentionLength)
+	case !isText || !retentionPattern.MatchString(text):
+		return contract.InvalidParameter("Trace archival retention must be in the form `<int><unit>`, " +
+			"where unit is one of 'm', 'h', or 'd'.")
+	default:
+		return nil
+	}
+}
+
+// checkArtifactLocationLength is _validate_experiment_artifact_location_length.
+func (s *Store) checkArtifactLocationLength(location string) error {
+	if limit := s.options.MaxArtifactLocationLength; pyfmt.Len(location) > limit {
+		return contract.InvalidParameter("Invalid artifact path length. The length of the artifact path cannot be "+
+			"greater than %d characters. To configure this limit, please set the "+
+			"MLFLOW_ARTIFACT_LOCATION_MAX_LENGTH environment variable.", limit)
+	}
+
+	return nil
+}
+
+// parseExperimentID is _parse_experiment_id. An id that no column could hold belongs to no
+// experiment; MLflow lets the driver fail on it.
+func parseExperimentID(text string) (int64, error) {
+	id, ok := pyfmt.ParseInt(text)
+	if !ok {
+		return 0, contract.InvalidParameter(
+			"Invalid experiment ID '%s'. Experiment ID must be a valid integer.", text)
+	}
+
+	if !id.IsInt64() {
+		return 0, errNoExperiment(id.String())
+	}
+
+	return id.Int64(), nil
+}
+
+func errNoExperiment(id string) error {
+	return contract.Errorf(protos.ErrorCode_RESOURCE_DOES_NOT_EXIST, "No Experiment with id=%s exists", id)
+}

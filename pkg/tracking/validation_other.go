@@ -1,0 +1,9 @@
+//go:build !windows
+
+package tracking
+
+// Names may hold a colon everywhere but on Windows.
+var colon = struct {
+	allowed bool
+	name    string
+}{allowed: true, name: ", colon(:)"}

@@ -1,0 +1,7 @@
+package tracking
+
+// On Windows, a colon in a name would be a drive or a stream.
+var colon = struct {
+	allowed bool
+	name    string
+}{}
