@@ -738,7 +738,15 @@ func decodeBase64(digits []byte) ([]byte, error) {
 }
 
 // isFloat says whether Python reads a JSON number as float rather than int.
-func isFloat(number json.Number) bool { return strings.ContainsAny(string(number), ".eEIN") }
+func isFloat(number json.Number) bool {
+	for i := range len(number) {
+		if number[i] > '9' || number[i] == '.' { // an exponent, a name, a point
+			return true
+		}
+	}
+
+	return false
+}
 
 // intDigits spells an int as Python does.
 func intDigits(number json.Number) string {

@@ -68,6 +68,9 @@ func generate(descriptors *descriptorpb.FileDescriptorSet, d division) (tree, er
 	if err := generateRules(plugin, services); err != nil {
 		return nil, fmt.Errorf("translate validations.go: %w", err)
 	}
+	if err := generateCodec(plugin, services); err != nil {
+		return nil, fmt.Errorf("generate the codec: %w", err)
+	}
 
 	return render(plugin)
 }
