@@ -47,7 +47,7 @@ func discover(ctx context.Context, root string) (*descriptorpb.FileDescriptorSet
 	var files *descriptorpb.FileDescriptorSet
 	switch {
 	case err == nil:
-		files, err = descriptorsFromProtos(ctx, protos)
+		files, err = descriptorsFromProtos(ctx, protos, serviceFiles...)
 	case errors.Is(err, fs.ErrNotExist):
 		files, err = descriptorsFromWheel(ctx, interpreter(root))
 	}
@@ -58,15 +58,17 @@ func discover(ctx context.Context, root string) (*descriptorpb.FileDescriptorSet
 	return normalize(files)
 }
 
-// descriptorsFromProtos compiles the .proto files of a directory.
-func descriptorsFromProtos(ctx context.Context, directory string) (*descriptorpb.FileDescriptorSet, error) {
+// descriptorsFromProtos compiles the named .proto files of a directory.
+func descriptorsFromProtos(
+	ctx context.Context, directory string, names ...string,
+) (*descriptorpb.FileDescriptorSet, error) {
 	compiler := protocompile.Compiler{
 		Resolver: protocompile.WithStandardImports(protocompile.CompositeResolver{
 			&protocompile.SourceResolver{ImportPaths: []string{directory}},
 			protocompile.ResolverFunc(linkedIn),
 		}),
 	}
-	compiled, err := compiler.Compile(ctx, serviceFiles...)
+	compiled, err := compiler.Compile(ctx, names...)
 	if err != nil {
 		return nil, fmt.Errorf("compile MLflow's protos in %s: %w", directory, err)
 	}

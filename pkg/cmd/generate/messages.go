@@ -6,6 +6,7 @@ import (
 
 	"google.golang.org/protobuf/cmd/protoc-gen-go/internal_gengo"
 	"google.golang.org/protobuf/compiler/protogen"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/descriptorpb"
 	"google.golang.org/protobuf/types/pluginpb"
 )
@@ -33,6 +34,7 @@ var foreignPrefixes = []string{"google/", "opentelemetry/"}
 
 // newPlugin prepares protoc-gen-go's own machinery: no protoc is involved.
 func newPlugin(set *descriptorpb.FileDescriptorSet) (*protogen.Plugin, error) {
+	set = proto.CloneOf(set) // protogen writes to what it is given
 	request := &pluginpb.CodeGeneratorRequest{ProtoFile: set.GetFile()}
 	parameters := []string{"module=" + module}
 	for _, file := range set.GetFile() {
