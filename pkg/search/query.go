@@ -1,0 +1,46 @@
+package search
+
+// Query is all that a search request says beside the entities it is limited to.
+type Query struct {
+	Comparisons []Comparison
+	Orders      []Order
+	// Offset is the number of entities that earlier pages had.
+	Offset int64
+}
+
+// Parse reads a request's filter, order_by clauses and page token. Of several faults it reports
+// the one that MLflow does.
+func (g *Grammar) Parse(filter string, orderBy []string, pageToken string) (Query, error) {
+	conditions, err := g.parseFilter(filter)
+	if err != nil {
+		return Query{}, err
+	}
+
+	var query Query
+
+	steps := []func() error{
+		func() (err error) {
+			query.Comparisons, err = g.judge(conditions)
+
+			return err
+		},
+		func() (err error) {
+			query.Orders, err = g.ParseOrderBy(orderBy)
+
+			return err
+		},
+	}
+	if g.order.first {
+		steps[0], steps[1] = steps[1], steps[0]
+	}
+
+	for _, step := range steps {
+		if err := step(); err != nil {
+			return Query{}, err
+		}
+	}
+
+	query.Offset, err = ParsePageToken(pageToken)
+
+	return query, err
+}
