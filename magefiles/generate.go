@@ -2,15 +2,62 @@
 
 package main
 
-// Generate writes the Go code that follows from MLflow's protobufs; -check only compares.
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+// Generate writes all code that follows from MLflow; -check only compares.
+//
+// The protobufs come from .mlflow.repo when there is a clone, otherwise from the installed mlflow,
+// as do the database schema and the options of `mlflow server`.
 func Generate(check *bool) error {
 	if err := checkClone(); err != nil {
 		return err
 	}
-	arguments := []string{"run", "./pkg/cmd/generate"}
 	if check != nil && *check {
-		arguments = append(arguments, "-check")
+		return errors.Join(
+			run("go", "run", "./pkg/cmd/generate", "-check"),
+			checkSchema(),
+			run(python(), optionsGenerator, "--check"),
+		)
 	}
 
-	return run("go", arguments...)
+	return errors.Join(
+		run("go", "run", "./pkg/cmd/generate"),
+		run("go", "run", "./pkg/cmd/schema", "-python", python(), "-output", schemaDirectory),
+		run(python(), optionsGenerator),
+	)
+}
+
+const (
+	schemaDirectory  = "pkg/schema"
+	schemaFile       = "schema.gen.go"
+	optionsGenerator = "pkg/cmd/generate/options.py"
+)
+
+// checkSchema generates the schema elsewhere and compares.
+func checkSchema() (err error) {
+	elsewhere, err := os.MkdirTemp("", "mlflow-go-schema-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(elsewhere)) }()
+	if err := run("go", "run", "./pkg/cmd/schema", "-python", python(), "-output", elsewhere); err != nil {
+		return err
+	}
+	want, err := os.ReadFile(filepath.Join(elsewhere, schemaFile))
+	if err != nil {
+		return err
+	}
+	current := filepath.Join(schemaDirectory, schemaFile)
+	got, err := os.ReadFile(current)
+	if err == nil && !bytes.Equal(got, want) {
+		err = fmt.Errorf("%s is out of date, run `go tool mage generate`", current)
+	}
+
+	return err
 }
