@@ -26,9 +26,10 @@ type DB struct {
 	gorm      *gorm.DB // the template of every Tx.Gorm
 	rebound   *rebound // nil where placeholders stay as they are
 
-	pool    *sql.DB
-	writing *sql.DB // SQLite: holds the writer's one connection
-	writer  *writer // SQLite
+	pool     *sql.DB
+	writing  *sql.DB       // SQLite: holds the writer's one connection
+	writer   *writer       // SQLite
+	patience time.Duration // SQLite: how long a write waits for another process
 
 	mu     sync.RWMutex // guards closed, and users against Close
 	closed bool
@@ -41,6 +42,9 @@ type transactions interface {
 	beginWrite(ctx context.Context, conn *sql.Conn) error
 	commit(ctx context.Context, conn *sql.Conn) error
 	rollback(ctx context.Context, conn *sql.Conn) error
+	// spoiled says whether a connection that gave this error must not be used again.
+	spoiled(err error) bool
+	execAll(ctx context.Context, tx *Tx, statements []Statement) error
 }
 
 const (
@@ -180,15 +184,16 @@ func (db *DB) begun(ctx context.Context, conn *sql.Conn) *Tx {
 	return &Tx{ctx: context.WithValue(ctx, txKey{}, db), db: db, conn: conn, interruptible: true}
 }
 
-// Read runs fn in a transaction that sees one snapshot and can't write. Drivers' errors come back
-// with MLflow's codes.
+// Read runs fn in a transaction that sees one snapshot and can't write. fn may run again. Drivers'
+// errors come back with MLflow's codes.
 func (db *DB) Read(ctx context.Context, fn func(tx *Tx) error) error {
 	if err := db.enter(ctx); err != nil {
 		return err
 	}
 	defer db.users.Done()
+	_, err := db.retry(ctx, db.driver.beginRead, fn)
 
-	return translate(db.alone(ctx, db.driver.beginRead, fn, nil))
+	return translate(err)
 }
 
 // Write runs fn in a transaction and returns once it is durable. fn may run again, so it has no
@@ -203,80 +208,82 @@ func (db *DB) Write(ctx context.Context, fn func(tx *Tx) error) error {
 		return err
 	}
 	defer db.users.Done()
-
+	var hooks []func()
+	var err error
 	if db.writer != nil {
-		hooks, err := db.writer.write(ctx, fn)
-		if err != nil {
-			return translate(err)
-		}
-		run(hooks)
-
-		return nil
+		hooks, err = db.writer.write(ctx, fn)
+	} else {
+		hooks, err = db.retry(ctx, db.driver.beginWrite, fn)
 	}
-	for attempt := 1; ; attempt++ {
-		var hooks []func()
-		err := db.alone(ctx, db.driver.beginWrite, fn, &hooks)
-		if err == nil {
-			run(hooks)
+	if err != nil {
+		return translate(err)
+	}
+	for _, hook := range hooks {
+		hook()
+	}
 
-			return nil
+	return nil
+}
+
+// retry runs fn in a transaction of its own, again when the database asks for it.
+func (db *DB) retry(ctx context.Context, begin beginner, fn func(*Tx) error) ([]func(), error) {
+	for attempt := 1; ; attempt++ {
+		hooks, err := db.alone(ctx, begin, fn)
+		if err == nil {
+			return hooks, nil
+		}
+		if gone := ctx.Err(); gone != nil {
+			return nil, fmt.Errorf("%w: %w", gone, err) // what the driver says of it is a lost connection
 		}
 		if f, ok := classify(err); !ok || !f.retry || attempt > retries {
-			return translate(err)
+			return nil, err
 		}
 		// Those who deadlocked should not meet again at once.
 		delay := time.Duration(rand.Int64N(int64(attempt) * int64(10*time.Millisecond))) //nolint:gosec // no secret
 		if pause(ctx, delay) != nil {
-			return translate(err)
+			return nil, err
 		}
 	}
 }
 
-func run(hooks []func()) {
-	for _, hook := range hooks {
-		hook()
-	}
-}
+type beginner func(ctx context.Context, conn *sql.Conn) error
 
-// alone runs fn in a transaction of its own on a connection of the pool.
-func (db *DB) alone(
-	ctx context.Context, begin func(context.Context, *sql.Conn) error, fn func(*Tx) error, hooks *[]func(),
-) (err error) {
+// alone runs fn once, in a transaction of its own on a connection of the pool.
+func (db *DB) alone(ctx context.Context, begin beginner, fn func(*Tx) error) (hooks []func(), err error) {
 	conn, err := db.pool.Conn(ctx)
 	if err != nil {
-		return fmt.Errorf("getting a connection: %w", err)
+		return nil, fmt.Errorf("getting a connection: %w", err)
 	}
-	ended := false
+	committed := false
 	defer func() {
-		if !ended {
-			// A driver whose statement failed may still be in the transaction; a connection that
-			// can't be cleaned is dropped.
-			cleanup, cancel := context.WithTimeout(context.WithoutCancel(ctx), rollbackTimeout)
-			defer cancel()
-			if db.driver.rollback(cleanup, conn) != nil {
-				_ = conn.Raw(func(any) error { return driver.ErrBadConn })
-			}
+		if !committed {
+			db.cleanUp(ctx, conn, err)
 		}
-		if closing := conn.Close(); closing != nil && err == nil && !errors.Is(closing, sql.ErrConnDone) {
-			err = fmt.Errorf("giving back a connection: %w", closing)
-		}
+		_ = conn.Close() // says only that the connection was dropped; a commit stays one
 	}()
 	if err := begin(ctx, conn); err != nil {
-		return fmt.Errorf("beginning a transaction: %w", err)
+		return nil, fmt.Errorf("beginning a transaction: %w", err)
 	}
 	tx := db.begun(ctx, conn)
 	if err := call(tx, fn); err != nil {
-		return err
+		return nil, err
 	}
 	if err := db.driver.commit(ctx, conn); err != nil {
-		return fmt.Errorf("committing: %w", err)
+		return nil, fmt.Errorf("committing: %w", err)
 	}
-	ended = true
-	if hooks != nil {
-		*hooks = tx.hooks
-	}
+	committed = true
 
-	return nil
+	return tx.hooks, nil
+}
+
+// cleanUp ends a transaction that failed, or drops the connection.
+func (db *DB) cleanUp(ctx context.Context, conn *sql.Conn, cause error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), rollbackTimeout)
+	defer cancel()
+	if err := db.driver.rollback(ctx, conn); err != nil || db.driver.spoiled(cause) {
+		// database/sql has no other word for it. That it is gone already is no news.
+		_ = conn.Raw(func(any) error { return driver.ErrBadConn })
+	}
 }
 
 // call runs fn and makes an error of a panic.

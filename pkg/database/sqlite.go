@@ -175,12 +175,13 @@ func openSQLite(ctx context.Context, u *URI, o Options) (*DB, error) {
 	writing.SetMaxOpenConns(1)
 	writing.SetMaxIdleConns(1)
 	db := &DB{
-		dialect: SQLite{},
-		options: o,
-		uri:     u,
-		pool:    sql.OpenDB(sqliteSession(file, busyTimeout, true)),
-		writing: writing,
-		driver:  sqliteDriver{},
+		dialect:  SQLite{},
+		options:  o,
+		uri:      u,
+		pool:     sql.OpenDB(sqliteSession(file, busyTimeout, true)),
+		writing:  writing,
+		patience: busyTimeout,
+		driver:   sqliteDriver{},
 		dialector: func(pool gorm.ConnPool) gorm.Dialector {
 			return gormsqlite.New(gormsqlite.Config{Conn: pool})
 		},
@@ -208,6 +209,10 @@ func writeAheadLog(ctx context.Context, conn *sql.Conn, o Options) error {
 			o.Logger.WarnContext(ctx, "SQLite keeps its rollback journal: readers wait for writers", "journal_mode", mode)
 
 			return nil
+		case isSQLiteReadOnly(err):
+			o.Logger.WarnContext(ctx, "the SQLite file can't be written")
+
+			return nil
 		case !isSQLiteBusy(err) || time.Now().After(deadline):
 			return fmt.Errorf("turning on SQLite's write-ahead log: %w", err)
 		}
@@ -221,6 +226,12 @@ func isSQLiteBusy(err error) bool {
 	var failure sqlite3.Error
 
 	return errors.As(err, &failure) && (failure.Code == sqlite3.ErrBusy || failure.Code == sqlite3.ErrLocked)
+}
+
+func isSQLiteReadOnly(err error) bool {
+	var failure sqlite3.Error
+
+	return errors.As(err, &failure) && failure.Code == sqlite3.ErrReadonly
 }
 
 // sqliteDriver is how a transaction is run.
@@ -240,6 +251,18 @@ func (sqliteDriver) commit(ctx context.Context, conn *sql.Conn) error {
 
 func (sqliteDriver) rollback(ctx context.Context, conn *sql.Conn) error {
 	return execOn(ctx, conn, "ROLLBACK")
+}
+
+func (sqliteDriver) spoiled(error) bool { return false }
+
+func (sqliteDriver) execAll(_ context.Context, tx *Tx, statements []Statement) error {
+	for _, statement := range statements {
+		if _, err := tx.Exec(statement.Query, statement.Args...); err != nil {
+			return err
+		}
+	}
+
+	return nil
 }
 
 func execOn(ctx context.Context, conn *sql.Conn, statement string) error {

@@ -62,6 +62,22 @@ func (tx *Tx) QueryRow(query string, args ...any) *sql.Row {
 	return connection{tx}.QueryRowContext(tx.ctx, tx.db.rebind(query), args...)
 }
 
+// Statement is one of many for [Tx.ExecAll].
+type Statement struct {
+	Query string // with "?" placeholders
+	Args  []any
+}
+
+// ExecAll runs statements in order, up to the first that fails. On PostgreSQL they cost one round
+// trip together.
+func (tx *Tx) ExecAll(statements ...Statement) error {
+	if len(statements) == 0 {
+		return nil
+	}
+
+	return tx.db.driver.execAll(tx.ctx, tx, statements)
+}
+
 // Insert adds one row and returns its generated column.
 func (tx *Tx) Insert(table string, columns []string, generated string, args ...any) (int64, error) {
 	insert := tx.db.dialect.InsertReturning(table, columns, generated)

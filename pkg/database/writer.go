@@ -147,7 +147,7 @@ func (w *writer) begin(group []*member) []*member {
 		group = w.gather(group)
 		kept := group[:0]
 		for _, m := range group {
-			switch expired := !isSQLiteBusy(err) || time.Since(m.since) >= busyTimeout; {
+			switch expired := !isSQLiteBusy(err) || time.Since(m.since) >= w.db.patience; {
 			case !expired && m.state.Load() == waiting:
 				kept = append(kept, m)
 			case m.state.CompareAndSwap(waiting, taken):
@@ -228,7 +228,7 @@ func (w *writer) inSavepoint(m *member) error {
 
 // commit waits for readers in other processes, which a rollback journal makes it do.
 func (w *writer) commit() error {
-	deadline := time.Now().Add(busyTimeout)
+	deadline := time.Now().Add(w.db.patience)
 	for {
 		err := execOn(context.Background(), w.conn, "COMMIT")
 		if err == nil || !isSQLiteBusy(err) || time.Now().After(deadline) {
@@ -243,7 +243,7 @@ func (w *writer) rollback() { _ = execOn(context.Background(), w.conn, "ROLLBACK
 // alone runs a taken member in a transaction of its own.
 func (w *writer) alone(m *member) error {
 	m.hooks = nil
-	deadline := time.Now().Add(busyTimeout)
+	deadline := time.Now().Add(w.db.patience)
 	for {
 		err := execOn(context.Background(), w.conn, "BEGIN IMMEDIATE")
 		if err == nil {

@@ -907,7 +907,7 @@ type Span struct {
 	Status            string   `gorm:"column:status"`
 	StartTimeUnixNano int64    `gorm:"column:start_time_unix_nano"`
 	EndTimeUnixNano   *int64   `gorm:"column:end_time_unix_nano"`
-	DurationNS        *int64   `gorm:"column:duration_ns"`
+	DurationNS        *int64   `gorm:"column:duration_ns;->"`
 	Content           string   `gorm:"column:content"`
 	InputCost         *float64 `gorm:"column:input_cost"`
 	OutputCost        *float64 `gorm:"column:output_cost"`

@@ -24,6 +24,7 @@ def describe_columns(inspector: sqlalchemy.Inspector, table: sqlalchemy.Table) -
             "nullable": column["nullable"],
             "primary_key": column["name"] in key,
             "generated": generated is not None and generated.name == column["name"],
+            "computed": "computed" in column,
         }
         for column in inspector.get_columns(table.name)
     ]

@@ -45,7 +45,8 @@ type column struct {
 	Type       string `json:"type"`
 	Nullable   bool   `json:"nullable"`
 	PrimaryKey bool   `json:"primary_key"`
-	Generated  bool   `json:"generated"`
+	Generated  bool   `json:"generated"` // numbered by the database
+	Computed   bool   `json:"computed"`  // from other columns
 }
 
 func main() {
@@ -156,6 +157,9 @@ func (c column) Tag() string {
 	}
 	if c.PrimaryKey && (c.Type == "INTEGER" || c.Type == "BIGINT") {
 		tag += ";autoIncrement:" + strconv.FormatBool(c.Generated)
+	}
+	if c.Computed {
+		tag += ";->" // for reading only
 	}
 	if c.Name == "created_at" || c.Name == "updated_at" {
 		tag += ";autoCreateTime:false;autoUpdateTime:false"

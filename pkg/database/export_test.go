@@ -1,0 +1,15 @@
+package database
+
+import "time"
+
+// SetPatience shortens the wait for another process.
+func (db *DB) SetPatience(d time.Duration) { db.patience = d }
+
+// Translate gives a driver's error MLflow's code.
+var Translate = translate
+
+// PostgresConfig is what a URI comes down to.
+var PostgresConfig = postgresConfig
+
+// DefaultPatience is MLflow's busy timeout.
+const DefaultPatience = busyTimeout
