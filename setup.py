@@ -15,6 +15,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import setuptools_golang
 from setuptools import Extension, setup
 from setuptools.command.bdist_wheel import bdist_wheel
 from setuptools.command.build import build
@@ -30,6 +31,9 @@ LIBRARY = Extension("mlflow_go.libmlflowgo", ["pkg/lib/main.go"])
 # build_extension below.
 SERVER = Extension("mlflow_go.server", ["go.mod"])
 FILES = {"libmlflowgo": _find.library_name, "server": _find.server_name}
+
+# The time in the wheel's archive: the same sources give the same wheel on any day.
+os.environ.setdefault("SOURCE_DATE_EPOCH", "315532800")  # 1980, where zip's calendar begins
 
 
 class Build(build):
@@ -59,10 +63,14 @@ class BuildExt(build_ext):
         # Python's include directory would reach CGO_CFLAGS, and Go would forget its own -O2.
         self.compiler.set_include_dirs([])
         target = _toolchain.wheel_target()
-        version = self.distribution.get_version()
+        environment = _toolchain.build_environment(ROOT, self.distribution.get_version(), target)
+        if target.platform == "linux":
+            # As setuptools-golang sets it for the library: with other flags Go would compile C code
+            # once more for the server, and SQLite takes most of a minute.
+            environment["CGO_LDFLAGS"] = setuptools_golang.LFLAG_GCC
         for extension in self.extensions:
             Path(self.get_ext_fullpath(extension.name)).parent.mkdir(parents=True, exist_ok=True)
-        with _environment(_toolchain.build_environment(ROOT, version, target)), _staged_sources():
+        with _environment(environment), _staged_sources():
             super().build_extensions()
         Path(self.get_ext_fullpath(LIBRARY.name)).with_suffix(".h").unlink()
 

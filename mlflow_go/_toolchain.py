@@ -20,12 +20,11 @@ from pathlib import Path
 TARGET_VARIABLE = "MLFLOW_GO_BUILD_TARGET"
 NATIVE = "native"
 
-# Each program that is not C's links with cgo; only what the library means to export stays visible,
-# so that its SQLite can't be mistaken for Python's.
+# Only what the library means to export stays visible: its SQLite must not be taken for Python's.
 _EXPORTS = "{ global: Mlflow*; local: *; };\n"
 
 # setuptools-golang takes the compiler as one path and adds a flag for unresolved symbols that
-# zig's linker rejects and that nothing here needs.
+# zig's linker rejects and that nothing here needs. Go's own -g makes zig ignore the linker's -s.
 _WRAPPER = """\
 #!/bin/sh
 count=$#
@@ -35,7 +34,7 @@ while [ "$count" -gt 0 ]; do
   shift
   count=$((count - 1))
   case $argument in
-    -Wl,--unresolved-symbols=* | -Wl,-undefined,*) ;;
+    -Wl,--unresolved-symbols=* | -Wl,-undefined,* | -g) ;;
     -shared) exports=-Wl,--version-script="${0%/*}/exports.map"; set -- "$@" "$argument" ;;
     *) set -- "$@" "$argument" ;;
   esac

@@ -22,6 +22,7 @@ from mlflow_go._version import __version__
 
 if TYPE_CHECKING:
     from cffi import FFI
+    from typing_extensions import Self
 
 _DECLARATIONS = """
 char *MlflowVersion(void);
@@ -155,7 +156,7 @@ class Session:
         """
         self._library._close(self._handle)  # noqa: SLF001
 
-    def __enter__(self) -> Session:
+    def __enter__(self) -> Self:
         """Return the session itself."""
         return self
 
