@@ -29,5 +29,5 @@ func bind(ctx context.Context, settings config) (services map[string]any, releas
 		return nil, nil, errors.Join(fmt.Errorf("open the tracking store: %w", err), db.Close())
 	}
 
-	return map[string]any{"MlflowService": store}, db.Close, nil
+	return map[string]any{"MlflowService": contract.MlflowService(store)}, db.Close, nil
 }

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.packaging.builds import Interpreter, unpack
+from mlflow_go import __version__
+from tests.packaging.builds import Interpreter, run, unpack
 
 FIND = "from mlflow_go import _find; print(_find.find_server()); print(_find.find_library())"
 
@@ -25,6 +26,11 @@ def assert_found(interpreter: Interpreter, directory: Path) -> None:
 
 def package_directory(interpreter: Interpreter) -> Path:
     return Path(interpreter.run("import mlflow_go; print(mlflow_go.__path__[0])"))
+
+
+def test_server_says_the_version(installed: Interpreter) -> None:
+    server = installed.run("from mlflow_go import _find; print(_find.find_server())")
+    assert run(server, "--version").strip() == __version__
 
 
 def test_wheel(installed: Interpreter) -> None:

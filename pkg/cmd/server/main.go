@@ -2,7 +2,7 @@
 // API natively where it can and runs MLflow's Python server behind itself for the rest.
 //
 // It takes its configuration from the launcher (package config). With the argument "endpoints" it
-// prints what is native, what is not, and why.
+// prints what is native, what is not, and why; with --version, which build it is.
 package main
 
 import (
@@ -24,6 +24,9 @@ import (
 	"github.com/mlflow/mlflow-go/pkg/server/supervisor"
 )
 
+// version is stamped by the build of the wheel.
+var version = "dev"
+
 func main() {
 	if err := run(os.Args[1:]); err != nil {
 		fmt.Fprintln(os.Stderr, "mlflow-go: error:", err)
@@ -32,8 +35,15 @@ func main() {
 }
 
 func run(arguments []string) error {
-	if len(arguments) > 0 && arguments[0] == "endpoints" {
-		return printEndpoints(os.Stdout, arguments[1:])
+	if len(arguments) > 0 {
+		switch arguments[0] {
+		case "endpoints":
+			return printEndpoints(os.Stdout, arguments[1:])
+		case "--version":
+			_, err := fmt.Fprintln(os.Stdout, version)
+
+			return err
+		}
 	}
 
 	settings, err := config.Take()
