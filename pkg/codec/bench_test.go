@@ -14,13 +14,13 @@ import (
 
 // logBatch is a request of n metrics as MLflow's client sends it.
 func logBatch(n int) []byte {
-	m := &protos.LogBatch{RunId: proto.String("0123456789abcdef0123456789abcdef")}
+	m := &protos.LogBatch{RunId: new("0123456789abcdef0123456789abcdef")}
 	for i := range n {
 		m.Metrics = append(m.Metrics, &protos.Metric{
-			Key:       proto.String(fmt.Sprintf("train/metric_%d", i)),
-			Value:     proto.Float64(float64(i) / 7),
-			Timestamp: proto.Int64(1700000000000 + int64(i)),
-			Step:      proto.Int64(int64(i)),
+			Key:       new(fmt.Sprintf("train/metric_%d", i)),
+			Value:     new(float64(i) / 7),
+			Timestamp: new(1700000000000 + int64(i)),
+			Step:      new(int64(i)),
 		})
 	}
 
@@ -29,16 +29,16 @@ func logBatch(n int) []byte {
 
 // foundRuns is an answer of n runs with 10 metrics, 10 params and 5 tags each.
 func foundRuns(n int) *protos.SearchRuns_Response {
-	m := &protos.SearchRuns_Response{NextPageToken: proto.String("eyJvZmZzZXQiOiAxMDB9")}
+	m := &protos.SearchRuns_Response{NextPageToken: new("eyJvZmZzZXQiOiAxMDB9")}
 
 	for i := range n {
 		id := fmt.Sprintf("%032x", i)
 		run := &protos.Run{
 			Info: &protos.RunInfo{
-				RunId: &id, RunUuid: &id, RunName: proto.String("bustling-ant-101"), ExperimentId: proto.String("1"),
-				UserId: proto.String("alice"), Status: protos.RunStatus_FINISHED.Enum(), StartTime: proto.Int64(1700000000000),
-				EndTime: proto.Int64(1700000100000), ArtifactUri: proto.String("mlflow-artifacts:/1/" + id + "/artifacts"),
-				LifecycleStage: proto.String("active"),
+				RunId: &id, RunUuid: &id, RunName: new("bustling-ant-101"), ExperimentId: new("1"),
+				UserId: new("alice"), Status: protos.RunStatus_FINISHED.Enum(), StartTime: proto.Int64(1700000000000),
+				EndTime: proto.Int64(1700000100000), ArtifactUri: new("mlflow-artifacts:/1/" + id + "/artifacts"),
+				LifecycleStage: new("active"),
 			},
 			Data: &protos.RunData{},
 		}
@@ -46,12 +46,12 @@ func foundRuns(n int) *protos.SearchRuns_Response {
 		for j := range 10 {
 			key := fmt.Sprintf("key_%d", j)
 			run.Data.Metrics = append(run.Data.Metrics, &protos.Metric{
-				Key: &key, Value: proto.Float64(float64(i*j) / 7), Timestamp: proto.Int64(1700000000000), Step: proto.Int64(int64(j)),
+				Key: &key, Value: new(float64(i*j) / 7), Timestamp: proto.Int64(1700000000000), Step: new(int64(j)),
 			})
-			run.Data.Params = append(run.Data.Params, &protos.Param{Key: &key, Value: proto.String("0.01")})
+			run.Data.Params = append(run.Data.Params, &protos.Param{Key: &key, Value: new("0.01")})
 
 			if j%2 == 0 {
-				run.Data.Tags = append(run.Data.Tags, &protos.RunTag{Key: proto.String("mlflow." + key), Value: proto.String("value")})
+				run.Data.Tags = append(run.Data.Tags, &protos.RunTag{Key: new("mlflow." + key), Value: new("value")})
 			}
 		}
 

@@ -31,7 +31,9 @@ func agree(t *testing.T, body []byte, kind protoreflect.MessageType) outcome {
 
 	fast, slow := kind.New().Interface(), kind.New().Interface()
 
-	result := decodeRegular(body, fast)
+	result := decodeRegular(body, fast, func(d *decoder, m proto.Message) bool {
+		return decodeGenerated(d, m) || decodeSample(d, m)
+	})
 	if result == declined {
 		return result
 	}
@@ -53,9 +55,10 @@ func agree(t *testing.T, body []byte, kind protoreflect.MessageType) outcome {
 func TestGeneratedDecodersAgreeWithReflection(t *testing.T) {
 	s := newSource(4)
 	count := map[outcome]int{}
+	kinds := append(requestTypes(), sampleTypes()...)
 
 	for range 1000 {
-		for _, kind := range requestTypes() {
+		for _, kind := range kinds {
 			count[agree(t, s.body(kind), kind)]++
 		}
 	}
@@ -190,8 +193,8 @@ func TestHasArguments(t *testing.T) {
 
 func TestErrorsAsMLflow(t *testing.T) {
 	var (
-		errs      []*contract.Error
-		questions []question
+		errs      = make([]*contract.Error, 0, len(protos.ErrorCode_name))
+		questions = make([]question, 0, len(protos.ErrorCode_name))
 	)
 
 	for code := range protos.ErrorCode_name {
@@ -222,15 +225,12 @@ func TestErrorsAsMLflow(t *testing.T) {
 func TestAppendCompactAsMLflow(t *testing.T) {
 	s := newSource(6)
 
-	var (
-		values    []any
-		questions []question
-	)
+	values := make([]any, 2000)
+	questions := make([]question, len(values))
 
-	for range 2000 {
-		value := s.json(0)
-		values = append(values, value)
-		questions = append(questions, question{Operation: "compact", Sent: plainStyle.append(nil, value)})
+	for i := range values {
+		values[i] = s.json(0)
+		questions[i] = question{Operation: "compact", Sent: plainStyle.append(nil, values[i])}
 	}
 
 	for i, want := range ask(t, questions) {
@@ -246,7 +246,7 @@ func FuzzDecodeBody(f *testing.F) {
 	}
 
 	s := newSource(7)
-	kinds := requestTypes()
+	kinds := append(requestTypes(), sampleTypes()...)
 
 	for _, kind := range kinds {
 		f.Add(s.body(kind))

@@ -22,8 +22,9 @@ const (
 	regular
 )
 
-// decodeRegular reads a body whose members are spelled and typed as the message has them.
-func decodeRegular(body []byte, m proto.Message) outcome {
+// decodeRegular reads a body whose members are spelled and typed as the message has them. The
+// generated code comes as an argument, which says whether it knows the message.
+func decodeRegular(body []byte, m proto.Message, generated func(*decoder, proto.Message) bool) outcome {
 	if !utf8.Valid(body) {
 		return declined
 	}
@@ -33,7 +34,7 @@ func decodeRegular(body []byte, m proto.Message) outcome {
 		return regular
 	}
 
-	if !decodeGenerated(&d, m) {
+	if !generated(&d, m) {
 		return declined
 	}
 
@@ -156,7 +157,7 @@ func (d *decoder) present(set bool) bool {
 		return false
 	}
 
-	if d.peek() == 'n' && d.word("null") {
+	if d.peek() == 'n' && d.word(jsonNull) {
 		d.unusual = true
 
 		return false
@@ -204,7 +205,7 @@ func (d *decoder) reflected(m protoreflect.Message) {
 	}
 
 	value, err := d.value()
-	if err != nil {
+	if err != nil || (!wellKnown(m.Descriptor()) && rejectConflictingAliases(value, m.Descriptor()) != nil) {
 		d.fail()
 
 		return
@@ -235,9 +236,9 @@ func (d *decoder) string() string {
 
 func (d *decoder) bool() bool {
 	switch {
-	case d.word("true"):
+	case d.word(jsonTrue):
 		return true
-	case !d.word("false"):
+	case !d.word(jsonFalse):
 		d.fail()
 	}
 
@@ -268,11 +269,7 @@ func (d *decoder) integer() string {
 
 func (d *decoder) int64() int64 { return d.signed(64) }
 
-func (d *decoder) int32() int32 { return int32(d.signed(32)) } //nolint:gosec // it fits
-
-func (d *decoder) uint64() uint64 { return d.unsigned(64) }
-
-func (d *decoder) uint32() uint32 { return uint32(d.unsigned(32)) } //nolint:gosec // it fits
+func (d *decoder) int32() int32 { return int32(d.signed(bits32)) } //nolint:gosec // it fits
 
 func (d *decoder) signed(bits int) int64 {
 	if d.peek() == '"' { // as protobuf's own JSON has 64 bits
@@ -287,15 +284,6 @@ func (d *decoder) signed(bits int) int64 {
 	}
 
 	number, err := strconv.ParseInt(d.integer(), 10, bits)
-	if err != nil {
-		d.fail()
-	}
-
-	return number
-}
-
-func (d *decoder) unsigned(bits int) uint64 {
-	number, err := strconv.ParseUint(d.integer(), 10, bits)
 	if err != nil {
 		d.fail()
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf16"
@@ -19,26 +20,20 @@ import (
 
 func TestEncodeAsMLflow(t *testing.T) {
 	s := newSource(1)
+	kinds := slices.Repeat(messageTypes(), 12)
+	messages := make([]proto.Message, len(kinds))
+	questions := make([]question, len(kinds))
 
-	var (
-		messages  []proto.Message
-		questions []question
-	)
+	for i, kind := range kinds {
+		m := s.message(kind)
 
-	for range 12 {
-		for _, kind := range messageTypes() {
-			m := s.message(kind)
-
-			binary, err := proto.MarshalOptions{AllowPartial: true}.Marshal(m)
-			if err != nil {
-				t.Fatal(err)
-			}
-
-			messages = append(messages, m)
-			questions = append(questions, question{
-				Operation: "encode", Message: string(kind.Descriptor().FullName()), Binary: binary,
-			})
+		binary, err := proto.MarshalOptions{AllowPartial: true}.Marshal(m)
+		if err != nil {
+			t.Fatal(err)
 		}
+
+		messages[i] = m
+		questions[i] = question{Operation: "encode", Message: string(kind.Descriptor().FullName()), Binary: binary}
 	}
 
 	for i, want := range ask(t, questions) {
@@ -48,10 +43,15 @@ func TestEncodeAsMLflow(t *testing.T) {
 			continue
 		}
 
-		for way, got := range map[string][]byte{
+		ways := map[string][]byte{
 			"Encode":     Encode(nil, messages[i]),
 			"reflection": appendMessage(nil, messages[i].ProtoReflect(), 0),
-		} {
+		}
+		if sample, ok := appendSample(nil, messages[i], 0); ok {
+			ways["sample"] = sample
+		}
+
+		for way, got := range ways {
 			if string(got) != want.Text && !sameButForMaps(t, messages[i], got, want.Text) {
 				t.Fatalf("%s by %s:\n%s\nMLflow:\n%s", questions[i].Message, way, got, want.Text)
 			}
@@ -108,18 +108,11 @@ type sent struct {
 func TestDecodeBodyAsMLflow(t *testing.T) {
 	s := newSource(2)
 
-	var requests []sent
+	kinds := append(slices.Repeat(requestTypes(), 80), slices.Repeat(messageTypes(), 12)...)
+	requests := make([]sent, 0, len(kinds)+len(oddBodies))
 
-	for range 40 {
-		for _, kind := range requestTypes() {
-			requests = append(requests, sent{kind, s.body(kind)}, sent{kind, s.body(kind)})
-		}
-	}
-
-	for range 12 {
-		for _, kind := range messageTypes() {
-			requests = append(requests, sent{kind, s.body(kind)})
-		}
+	for _, kind := range kinds {
+		requests = append(requests, sent{kind, s.body(kind)})
 	}
 
 	for _, body := range oddBodies {
@@ -159,7 +152,7 @@ func (s source) body(kind protoreflect.MessageType) []byte {
 }
 
 func utf16Body(text string) []byte {
-	var body []byte
+	body := make([]byte, 0, 2*len(text))
 	for _, unit := range utf16.Encode([]rune(text)) {
 		body = append(body, byte(unit), byte(unit>>8))
 	}
@@ -198,18 +191,11 @@ var oddBodies = []string{
 func TestDecodeQueryAsMLflow(t *testing.T) {
 	s := newSource(3)
 
-	var requests []sent
+	kinds := append(slices.Repeat(requestTypes(), 80), slices.Repeat(messageTypes(), 3)...)
+	requests := make([]sent, 0, len(kinds)+len(oddQueries))
 
-	for range 40 {
-		for _, kind := range requestTypes() {
-			requests = append(requests, sent{kind, s.query(kind)}, sent{kind, s.query(kind)})
-		}
-	}
-
-	for range 3 {
-		for _, kind := range messageTypes() {
-			requests = append(requests, sent{kind, s.query(kind)})
-		}
+	for _, kind := range kinds {
+		requests = append(requests, sent{kind, s.query(kind)})
 	}
 
 	for _, query := range oddQueries {

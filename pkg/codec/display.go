@@ -3,6 +3,8 @@ package codec
 import (
 	"encoding/json"
 	"strings"
+
+	"github.com/mlflow/mlflow-go/pkg/pyfmt"
 )
 
 // pythonType names a value's type as Python's type(value).__name__ does.
@@ -36,7 +38,7 @@ func str(value any) string {
 	return repr(value)
 }
 
-// repr is Python's repr(value); strings are quoted without escapes.
+// repr is Python's repr(value).
 func repr(value any) string {
 	switch value := value.(type) {
 	case nil:
@@ -56,7 +58,7 @@ func repr(value any) string {
 
 		return string(AppendFloat(nil, number))
 	case string:
-		return "'" + value + "'"
+		return pyfmt.Repr(value)
 	case []any:
 		items := make([]string, len(value))
 		for i, item := range value {

@@ -178,7 +178,7 @@ func appendMap(dst []byte, field protoreflect.FieldDescriptor, entries protorefl
 }
 
 func appendValue(dst []byte, field protoreflect.FieldDescriptor, value protoreflect.Value, depth int) []byte {
-	switch field.Kind() {
+	switch field.Kind() { //nolint:exhaustive // signed integers are the default
 	case protoreflect.BoolKind:
 		return strconv.AppendBool(dst, value.Bool())
 	case protoreflect.EnumKind:
@@ -203,7 +203,7 @@ func appendValue(dst []byte, field protoreflect.FieldDescriptor, value protorefl
 // appendEnum appends an enum's name, or the number of one that has none.
 func appendEnum(dst []byte, enum protoreflect.EnumDescriptor, number protoreflect.EnumNumber) []byte {
 	if enum.FullName() == "google.protobuf.NullValue" {
-		return append(dst, "null"...)
+		return append(dst, jsonNull...)
 	}
 
 	if value := enum.Values().ByNumber(number); value != nil {
@@ -235,7 +235,7 @@ func appendStructValue(dst []byte, m *structpb.Value, depth int) []byte {
 	case *structpb.Value_StructValue:
 		return appendStruct(dst, kind.StructValue, depth)
 	default:
-		return append(dst, "null"...)
+		return append(dst, jsonNull...)
 	}
 }
 

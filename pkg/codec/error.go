@@ -53,22 +53,28 @@ const (
 	clientInvalidParameter = "KAM00"
 )
 
+// Error classes (mlflow.error_classification.ErrorClass) of more than one code.
+const (
+	internalError    = "CLIENT_INTERNAL_ERROR"
+	resourceNotFound = "RESOURCE_NOT_FOUND"
+)
+
 // classifications mirrors _CLIENT_ERROR_CODE_TO_SQLSTATE and _CLIENT_ERROR_CODE_TO_ERROR_CLASS.
 // Codes that aren't here have neither. MLflow's server serialises with the client's tables: those
 // of the control plane serve clients that read an answer without classification.
 var classifications = map[protos.ErrorCode]classification{
 	protos.ErrorCode_BAD_REQUEST:             {clientInvalidParameter, "INVALID_PARAMETER_VALUE"},
 	protos.ErrorCode_CUSTOMER_UNAUTHORIZED:   {clientInvalidParameter, "PERMISSION_DENIED"},
-	protos.ErrorCode_ENDPOINT_NOT_FOUND:      {clientInvalidParameter, "RESOURCE_NOT_FOUND"},
+	protos.ErrorCode_ENDPOINT_NOT_FOUND:      {clientInvalidParameter, resourceNotFound},
 	protos.ErrorCode_FEATURE_DISABLED:        {clientInvalidParameter, "FEATURE_DISABLED"},
-	protos.ErrorCode_INTERNAL_ERROR:          {clientInternalError, "CLIENT_INTERNAL_ERROR"},
+	protos.ErrorCode_INTERNAL_ERROR:          {clientInternalError, internalError},
 	protos.ErrorCode_INVALID_PARAMETER_VALUE: {clientInvalidParameter, "INVALID_PARAMETER_VALUE"},
-	protos.ErrorCode_INVALID_STATE:           {clientInternalError, "CLIENT_INTERNAL_ERROR"},
-	protos.ErrorCode_NOT_FOUND:               {clientInvalidParameter, "RESOURCE_NOT_FOUND"},
+	protos.ErrorCode_INVALID_STATE:           {clientInternalError, internalError},
+	protos.ErrorCode_NOT_FOUND:               {clientInvalidParameter, resourceNotFound},
 	protos.ErrorCode_PERMISSION_DENIED:       {clientInvalidParameter, "PERMISSION_DENIED"},
 	protos.ErrorCode_RESOURCE_ALREADY_EXISTS: {clientInvalidParameter, "RESOURCE_ALREADY_EXISTS"},
-	protos.ErrorCode_RESOURCE_DOES_NOT_EXIST: {clientInvalidParameter, "RESOURCE_NOT_FOUND"},
-	protos.ErrorCode_TEMPORARILY_UNAVAILABLE: {clientInternalError, "CLIENT_INTERNAL_ERROR"},
+	protos.ErrorCode_RESOURCE_DOES_NOT_EXIST: {clientInvalidParameter, resourceNotFound},
+	protos.ErrorCode_TEMPORARILY_UNAVAILABLE: {clientInternalError, internalError},
 }
 
 // classStates mirrors _ERROR_CLASS_TO_SQLSTATE: error classes with a SQLSTATE of their own.

@@ -2,10 +2,16 @@ package codec
 
 import (
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
+
+	"github.com/mlflow/mlflow-go/pkg/pyfmt"
 )
+
+// pythonNotANumber is how Python's repr spells NaN.
+const pythonNotANumber = "nan"
 
 // pythonInt reads text as Python's int() does: spaces around, a sign, underscores between digits,
 // any script's decimal digits. The result is canonical: no plus, no leading zeros, no "-0".
@@ -62,12 +68,14 @@ func pythonFloat(text string) (float64, bool) {
 	switch strings.ToLower(unsigned) {
 	case "inf", "infinity":
 		return math.Inf(int(sign)), true
-	case "nan":
+	case pythonNotANumber:
 		return math.Copysign(pythonNaN(), sign), true
 	}
 
-	if unsigned == "" || (unsigned[0] != '.' && !isDigit(unsigned[0])) || strings.Trim(unsigned, "0123456789.eE+-") != "" {
-		return 0, false // what else strconv accepts: hexadecimal, names, a second sign
+	// What else strconv accepts: hexadecimal, names, a second sign.
+	if unsigned == "" || (unsigned[0] != '.' && !isDigit(unsigned[0])) ||
+		strings.Trim(unsigned, "0123456789.eE+-") != "" {
+		return 0, false
 	}
 
 	return parseFloat(text)
@@ -89,11 +97,12 @@ func pythonNaN() float64 {
 
 func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 
-// pythonNumber does what int() and float() share: other scripts' digits and spaces become ASCII,
-// spaces around are cut, and underscores between digits dropped.
+// pythonNumber does what int() and float() share: other scripts' digits become ASCII, spaces around
+// are cut, and underscores between digits dropped. Only in text that isn't all ASCII is every
+// space of Unicode's a space.
 func pythonNumber(text string) (string, bool) {
 	if strings.ContainsFunc(text, func(r rune) bool { return r > unicode.MaxASCII }) {
-		text = strings.Map(asciiDigit, text)
+		text = strings.TrimFunc(pyfmt.ASCIIDigits(text), pyfmt.IsSpace)
 	}
 
 	text = strings.Trim(text, " \t\n\v\f\r")
@@ -110,28 +119,6 @@ func pythonNumber(text string) (string, bool) {
 	return strings.ReplaceAll(text, "_", ""), true
 }
 
-// asciiDigit maps decimal digits and spaces to ASCII's, anything else that isn't ASCII to '?'.
-func asciiDigit(r rune) rune {
-	const separators = "\x1c\x1d\x1e\x1f"
-
-	switch {
-	case unicode.IsSpace(r) || strings.ContainsRune(separators, r):
-		return ' '
-	case r <= unicode.MaxASCII:
-		return r
-	case !unicode.Is(unicode.Nd, r):
-		return '?'
-	}
-
-	// Decimal digits come in runs of ten from zero up; count back to the run's start.
-	zero := r
-	for unicode.Is(unicode.Nd, zero-1) {
-		zero--
-	}
-
-	return '0' + (r-zero)%10
-}
-
 // AppendFloat appends a float as Python's repr spells it: the shortest digits that read back the
 // same, an exponent of at least two digits below 1e-4 and from 1e16, otherwise a point. Not a
 // number and infinities are nan, inf and -inf.
@@ -140,7 +127,7 @@ func AppendFloat(dst []byte, f float64) []byte {
 
 	switch magnitude := math.Abs(f); {
 	case math.IsNaN(f):
-		return append(dst, "nan"...)
+		return append(dst, pythonNotANumber...)
 	case math.IsInf(f, 1):
 		return append(dst, "inf"...)
 	case math.IsInf(f, -1):
@@ -151,10 +138,8 @@ func AppendFloat(dst []byte, f float64) []byte {
 		start := len(dst)
 		dst = strconv.AppendFloat(dst, f, 'f', -1, 64)
 
-		for _, c := range dst[start:] {
-			if c == '.' {
-				return dst
-			}
+		if slices.Contains(dst[start:], '.') {
+			return dst
 		}
 
 		return append(dst, ".0"...)

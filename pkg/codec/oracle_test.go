@@ -37,7 +37,6 @@ type oracle struct {
 }
 
 var startOracle = sync.OnceValue(func() *oracle {
-	//nolint:noctx // it ends when this process does
 	command := exec.Command(os.Getenv("MLFLOW_GO_TEST_PYTHON"), "testdata/oracle.py")
 	command.Stderr = os.Stderr
 

@@ -20,6 +20,9 @@ import (
 // maxMessageDepth is ParseDict's default limit on messages within each other.
 const maxMessageDepth = 100
 
+// bits32 is the size of the smaller integers.
+const bits32 = 32
+
 // parseError is json_format.ParseError.
 type parseError struct{ text string }
 
@@ -105,7 +108,7 @@ func (p *parser) text(value any, name string, set func(string) error) error {
 var extensionName = regexp.MustCompile(`^\[[a-zA-Z0-9._]*\]\n?$`)
 
 // errNotUnicode is what Python makes of a string with lone surrogates.
-var errNotUnicode = errors.New("Unpaired surrogate")
+var errNotUnicode = errors.New("Unpaired surrogate") //nolint:staticcheck // Python's text
 
 // fields mirrors _ConvertFieldValuePair. Python goes over whatever it is given: over a dict's
 // keys, but also over the elements of a list and the characters of a string, and only stumbles
@@ -444,7 +447,7 @@ func (p *parser) scalar(value any, field protoreflect.FieldDescriptor, isKey boo
 }
 
 func convertScalar(value any, field protoreflect.FieldDescriptor, isKey bool) (protoreflect.Value, error) {
-	switch field.Kind() {
+	switch field.Kind() { //nolint:exhaustive // messages are no scalars
 	case protoreflect.BoolKind:
 		flag, err := convertBool(value, isKey)
 
@@ -476,17 +479,17 @@ func convertScalar(value any, field protoreflect.FieldDescriptor, isKey bool) (p
 
 		return protoreflect.ValueOfBytes(data), err
 	case protoreflect.Int32Kind, protoreflect.Sint32Kind, protoreflect.Sfixed32Kind:
-		number, err := convertInt(value, 32)
+		number, err := convertInt(value, bits32)
 
-		return protoreflect.ValueOfInt32(int32(number)), err
+		return protoreflect.ValueOfInt32(int32(number)), err //nolint:gosec // it fits
 	case protoreflect.Int64Kind, protoreflect.Sint64Kind, protoreflect.Sfixed64Kind:
 		number, err := convertInt(value, 64)
 
 		return protoreflect.ValueOfInt64(number), err
 	case protoreflect.Uint32Kind, protoreflect.Fixed32Kind:
-		number, err := convertUint(value, 32)
+		number, err := convertUint(value, bits32)
 
-		return protoreflect.ValueOfUint32(uint32(number)), err
+		return protoreflect.ValueOfUint32(uint32(number)), err //nolint:gosec // it fits
 	default: // Uint64Kind, Fixed64Kind
 		number, err := convertUint(value, 64)
 
@@ -498,9 +501,9 @@ func convertScalar(value any, field protoreflect.FieldDescriptor, isKey bool) (p
 func convertBool(value any, isKey bool) (bool, error) {
 	if isKey {
 		switch value {
-		case "true":
+		case jsonTrue:
 			return true, nil
-		case "false":
+		case jsonFalse:
 			return false, nil
 		default:
 			return false, parseErrorf("Expected \"true\" or \"false\", not %s", str(value))
@@ -592,26 +595,9 @@ func convertIntegerText(text string) (string, error) {
 func convertFloat(value any, single bool) (float64, error) {
 	switch value := value.(type) {
 	case json.Number:
-		number, err := numberFloat(value)
-
-		switch {
-		case err != nil:
-			return 0, err
-		case math.IsNaN(number):
-			return 0, parseErrorf("Couldn't parse NaN, use quoted \"NaN\" instead")
-		case math.IsInf(number, 1):
-			return 0, parseErrorf("Couldn't parse Infinity or value too large, use quoted \"Infinity\" instead")
-		case math.IsInf(number, -1):
-			return 0, parseErrorf("Couldn't parse -Infinity or value too small, use quoted \"-Infinity\" instead")
-		case single && isFloat(value) && number > math.MaxFloat32:
-			return 0, parseErrorf("Float value too large")
-		case single && isFloat(value) && number < -math.MaxFloat32:
-			return 0, parseErrorf("Float value too small")
-		}
-
-		return number, nil
+		return convertFloatNumber(value, single)
 	case string:
-		if value == "nan" {
+		if value == pythonNotANumber {
 			return 0, parseErrorf("Couldn't parse float \"nan\", use \"NaN\" instead")
 		}
 
@@ -630,6 +616,27 @@ func convertFloat(value any, single bool) (float64, error) {
 	default:
 		return 0, parseErrorf("float() argument must be a string or a real number, not '%s'", pythonType(value))
 	}
+}
+
+func convertFloatNumber(value json.Number, single bool) (float64, error) {
+	number, err := numberFloat(value)
+
+	switch {
+	case err != nil:
+		return 0, err
+	case math.IsNaN(number):
+		return 0, parseErrorf("Couldn't parse NaN, use quoted \"NaN\" instead")
+	case math.IsInf(number, 1):
+		return 0, parseErrorf("Couldn't parse Infinity or value too large, use quoted \"Infinity\" instead")
+	case math.IsInf(number, -1):
+		return 0, parseErrorf("Couldn't parse -Infinity or value too small, use quoted \"-Infinity\" instead")
+	case single && isFloat(value) && number > math.MaxFloat32:
+		return 0, parseErrorf("Float value too large")
+	case single && isFloat(value) && number < -math.MaxFloat32:
+		return 0, parseErrorf("Float value too small")
+	}
+
+	return number, nil
 }
 
 // convertEnum finds an enum's number by name or number. Numbers that a proto2 enum lacks are
@@ -765,11 +772,11 @@ func floatDigits(number float64) string {
 // numberFloat is float(number). An int that is too large is an error, a float an infinity.
 func numberFloat(number json.Number) (float64, error) {
 	switch number {
-	case "NaN":
+	case jsonNaN:
 		return pythonNaN(), nil
-	case "Infinity":
+	case jsonInfinity:
 		return math.Inf(1), nil
-	case "-Infinity":
+	case jsonMinusInfinity:
 		return math.Inf(-1), nil
 	}
 

@@ -34,7 +34,7 @@ func unquote(text string) string {
 
 	for i := 0; i < len(text); i++ {
 		if text[i] == '%' && i+2 < len(text) && unhex(text[i+1]) >= 0 && unhex(text[i+2]) >= 0 {
-			decoded = append(decoded, byte(unhex(text[i+1])<<4|unhex(text[i+2])))
+			decoded = append(decoded, byte(unhex(text[i+1])<<4|unhex(text[i+2]))) //nolint:gosec // it fits
 			i += 2
 		} else {
 			decoded = append(decoded, text[i])

@@ -123,7 +123,7 @@ func (r *Raw) load() {
 func typeName(value any) string {
 	switch value.(type) {
 	case nil:
-		return "null"
+		return jsonNull
 	case bool:
 		return "a boolean"
 	case json.Number:

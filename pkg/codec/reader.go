@@ -1,6 +1,7 @@
 package codec
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -23,37 +24,57 @@ const (
 
 var errNesting = errors.New("nested too deeply")
 
+// encodings are those that json.loads tells apart, by their byte order marks. The longer marks come
+// first, as they begin with shorter ones.
+var encodings = []struct {
+	mark   string
+	decode func([]byte) (string, bool)
+}{
+	{"\x00\x00\xfe\xff", decodeUTF32BE},
+	{"\xff\xfe\x00\x00", decodeUTF32LE},
+	{"\xfe\xff", decodeUTF16BE},
+	{"\xff\xfe", decodeUTF16LE},
+	{"\xef\xbb\xbf", decodeUTF8},
+}
+
+func decodeUTF32BE(body []byte) (string, bool) { return decodeUTF32(body, binary.BigEndian) }
+func decodeUTF32LE(body []byte) (string, bool) { return decodeUTF32(body, binary.LittleEndian) }
+func decodeUTF16BE(body []byte) (string, bool) { return decodeUTF16(body, binary.BigEndian) }
+func decodeUTF16LE(body []byte) (string, bool) { return decodeUTF16(body, binary.LittleEndian) }
+
 // decodeText decodes a body as json.loads does: UTF-8, UTF-16 or UTF-32, told apart by a byte
 // order mark or by where NUL bytes are, with surrogates let through. The result is WTF-8.
 func decodeText(body []byte) (text string, ok bool) {
-	has := func(prefix string) bool { return strings.HasPrefix(string(body[:min(len(body), 4)]), prefix) }
-
-	switch {
-	case has("\x00\x00\xfe\xff"):
-		return decodeUTF32(body[4:], binary.BigEndian)
-	case has("\xff\xfe\x00\x00"):
-		return decodeUTF32(body[4:], binary.LittleEndian)
-	case has("\xfe\xff"):
-		return decodeUTF16(body[2:], binary.BigEndian)
-	case has("\xff\xfe"):
-		return decodeUTF16(body[2:], binary.LittleEndian)
-	case has("\xef\xbb\xbf"):
-		return decodeUTF8(body[3:])
+	for _, encoding := range encodings {
+		if rest, found := bytes.CutPrefix(body, []byte(encoding.mark)); found {
+			return encoding.decode(rest)
+		}
 	}
 
-	zero := func(i int) bool { return body[i] == 0 }
+	return unmarkedEncoding(body)(body)
+}
 
-	switch {
-	case len(body) >= 4 && zero(0) && zero(1):
-		return decodeUTF32(body, binary.BigEndian)
-	case len(body) >= 4 && zero(0), len(body) == 2 && zero(0):
-		return decodeUTF16(body, binary.BigEndian)
-	case len(body) >= 4 && zero(1) && zero(2) && zero(3):
-		return decodeUTF32(body, binary.LittleEndian)
-	case len(body) >= 4 && zero(1), len(body) == 2 && zero(1):
-		return decodeUTF16(body, binary.LittleEndian)
+// unmarkedEncoding tells an encoding from the first bytes, of which JSON has at least two that are
+// ASCII. Python doesn't look at bodies of three bytes.
+func unmarkedEncoding(body []byte) func([]byte) (string, bool) {
+	if len(body) < 2 || len(body) == len(`""x`) {
+		return decodeUTF8
+	}
+
+	first := append(bytes.Clone(body[:2]), 1, 1)
+	copy(first[2:], body[2:])
+
+	switch zero := func(i int) bool { return first[i] == 0 }; {
+	case zero(0) && zero(1) && len(body) > 2:
+		return decodeUTF32BE
+	case zero(0):
+		return decodeUTF16BE
+	case bytes.Equal(first[1:4], []byte{0, 0, 0}):
+		return decodeUTF32LE
+	case zero(1):
+		return decodeUTF16LE
 	default:
-		return decodeUTF8(body)
+		return decodeUTF8
 	}
 }
 
@@ -80,10 +101,12 @@ func decodeUTF16(body []byte, order binary.ByteOrder) (string, bool) {
 
 	text := make([]byte, 0, len(body))
 
-	for ; len(body) > 0; body = body[2:] {
+	for len(body) > 0 {
 		r := rune(order.Uint16(body))
-		if len(body) >= 4 {
-			if pair := utf16.DecodeRune(r, rune(order.Uint16(body[2:]))); pair != utf8.RuneError {
+		body = body[2:]
+
+		if len(body) > 0 {
+			if pair := utf16.DecodeRune(r, rune(order.Uint16(body))); pair != utf8.RuneError {
 				r = pair
 				body = body[2:]
 			}
@@ -120,7 +143,7 @@ func isSurrogate(r rune) bool { return 0xd800 <= r && r <= 0xdfff }
 // appendRune appends a code point, surrogates included.
 func appendRune(dst []byte, r rune) []byte {
 	if isSurrogate(r) {
-		return append(dst, byte(0xe0|r>>12), byte(0x80|r>>6&0x3f), byte(0x80|r&0x3f))
+		return append(dst, byte(0xe0|r>>12), byte(0x80|r>>6&0x3f), byte(0x80|r&0x3f)) //nolint:gosec,mnd // UTF-8
 	}
 
 	return utf8.AppendRune(dst, r)
@@ -129,7 +152,7 @@ func appendRune(dst []byte, r rune) []byte {
 // decodeRune reads one code point, surrogates included; size is 0 when there is none.
 func decodeRune[text string | []byte](s text) (r rune, size int) {
 	if len(s) >= 3 && s[0] == 0xed && s[1]&0xe0 == 0xa0 && s[2]&0xc0 == 0x80 {
-		return rune(s[0]&0x0f)<<12 | rune(s[1]&0x3f)<<6 | rune(s[2]&0x3f), 3
+		return rune(s[0]&0x0f)<<12 | rune(s[1]&0x3f)<<6 | rune(s[2]&0x3f), 3 //nolint:mnd // UTF-8
 	}
 
 	r, size = utf8.DecodeRuneInString(string(s[:min(len(s), utf8.UTFMax)]))
@@ -250,21 +273,39 @@ func (r *reader) value() (any, error) {
 		return nest(r, r.object)
 	case c == '[':
 		return nest(r, r.array)
-	case c == 'n' && r.word("null"):
-		return nil, nil //nolint:nilnil // null is a value
-	case c == 't' && r.word("true"):
-		return true, nil
-	case c == 'f' && r.word("false"):
-		return false, nil
-	case c == 'N' && r.word("NaN"):
-		return json.Number("NaN"), nil
-	case c == 'I' && r.word("Infinity"):
-		return json.Number("Infinity"), nil
-	case c == '-' && r.word("-Infinity"):
-		return json.Number("-Infinity"), nil
-	default:
+	case isDigit(c):
 		return r.number()
 	}
+
+	for _, literal := range literals {
+		if r.word(literal.text) {
+			return literal.value, nil
+		}
+	}
+
+	return r.number()
+}
+
+// The words that Python's JSON knows.
+const (
+	jsonNull          = "null"
+	jsonTrue          = "true"
+	jsonFalse         = "false"
+	jsonNaN           = "NaN"
+	jsonInfinity      = "Infinity"
+	jsonMinusInfinity = "-Infinity"
+)
+
+var literals = []struct {
+	text  string
+	value any
+}{
+	{jsonNull, nil},
+	{jsonTrue, true},
+	{jsonFalse, false},
+	{jsonNaN, json.Number(jsonNaN)},
+	{jsonInfinity, json.Number(jsonInfinity)},
+	{jsonMinusInfinity, json.Number(jsonMinusInfinity)},
 }
 
 // nest reads an object or array one level down.
@@ -461,7 +502,7 @@ func (r *reader) hex() (rune, bool) {
 			return 0, false
 		}
 
-		char = char<<4 | value
+		char = char*16 + value
 		r.pos++
 	}
 

@@ -39,7 +39,7 @@ func DecodeBody(body []byte, m proto.Message) (*Request, error) {
 	d := &decoded{}
 	d.Message, d.Raw = m, &d.raw
 
-	switch decodeRegular(body, m) {
+	switch decodeRegular(body, m, decodeGenerated) {
 	case regular:
 		d.raw.source = body
 		d.Regular = true
@@ -185,9 +185,9 @@ func argument(field protoreflect.FieldDescriptor, values []string) (any, error) 
 	}
 
 	switch strings.ToLower(values[0]) {
-	case "true":
+	case jsonTrue:
 		return true, nil
-	case "false":
+	case jsonFalse:
 		return false, nil
 	default:
 		return nil, contract.InvalidParameter(

@@ -114,7 +114,7 @@ func AppendCompact(dst []byte, value any) []byte { return compactStyle.append(ds
 func (s jsonStyle) append(dst []byte, value any) []byte {
 	switch value := value.(type) {
 	case nil:
-		return append(dst, "null"...)
+		return append(dst, jsonNull...)
 	case bool:
 		return strconv.AppendBool(dst, value)
 	case string:
@@ -156,11 +156,11 @@ func (jsonStyle) number(dst []byte, value json.Number) []byte {
 func appendJSONFloat(dst []byte, f float64) []byte {
 	switch {
 	case math.IsNaN(f):
-		return append(dst, "NaN"...)
+		return append(dst, jsonNaN...)
 	case math.IsInf(f, 1):
-		return append(dst, "Infinity"...)
+		return append(dst, jsonInfinity...)
 	case math.IsInf(f, -1):
-		return append(dst, "-Infinity"...)
+		return append(dst, jsonMinusInfinity...)
 	default:
 		return AppendFloat(dst, f)
 	}

@@ -205,7 +205,7 @@ func setDuration(m *durationpb.Duration, text string) error {
 
 	var nanos int64
 
-	if point := strings.IndexByte(number, '.'); point >= 0 {
+	if found := strings.Contains(number, "."); found {
 		sign := ""
 		if text[0] == '-' {
 			sign = "-"

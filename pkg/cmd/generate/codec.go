@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -11,6 +12,20 @@ import (
 )
 
 const codecPath = module + "/pkg/codec"
+
+// codecSamples are messages that, together with those of native procedures, need every template of
+// the codec. Their code is for the codec's tests only.
+var codecSamples = []protoreflect.FullName{
+	"mlflow.artifacts.CreatePresignedUploadUrl.Response",
+	"mlflow.CreateAssessment",
+	"mlflow.CreateGatewayEndpoint",
+	"mlflow.datasets.Dataset",
+	"mlflow.GetTrace",
+	"mlflow.label_schemas.CreateLabelSchema",
+	"mlflow.QueryTraceMetrics.Response",
+	"mlflow.StartTraceV3",
+	"mlflow.UpdateAssessment",
+}
 
 // generateCodec writes the JSON codec of what native procedures receive and answer: an encoder for
 // each message that a response can hold, a decoder for each that a request can. Messages of other
@@ -25,18 +40,45 @@ func generateCodec(plugin *protogen.Plugin, services []service) error {
 		}
 	}
 
-	c := codecFile{newGoFile(plugin, codecPath, "messages.gen.go")}
-	if err := cmp.Or(c.check(encoded), c.check(decoded)); err != nil {
+	if err := printCodec(plugin, "messages.gen.go", "Generated", encoded.all, decoded.all); err != nil {
 		return err
 	}
 
-	c.printEncoderSwitch(encoded)
-	for _, m := range encoded.all {
+	var samples messageSet
+	for _, file := range plugin.Files {
+		samples.addSamples(file.Messages)
+	}
+	if len(samples.all) == 0 {
+		return nil // the descriptors aren't MLflow's
+	}
+
+	lacking := func(set messageSet) []*protogen.Message {
+		return slices.DeleteFunc(slices.Clone(samples.all), func(m *protogen.Message) bool {
+			return slices.Contains(set.all, m)
+		})
+	}
+
+	return printCodec(plugin, "samples_gen_test.go", "Sample", lacking(encoded), lacking(decoded))
+}
+
+// printCodec writes one file of encoders and decoders. Its entry points are append<suffix> and
+// decode<suffix>.
+func printCodec(plugin *protogen.Plugin, file, suffix string, encoded, decoded []*protogen.Message) error {
+	c := codecFile{newGoFile(plugin, codecPath, file)}
+
+	c.printEncoderSwitch(suffix, encoded)
+	for _, m := range encoded {
+		if err := check(m); err != nil {
+			return err
+		}
 		c.printEncoder(m)
 	}
 
-	c.printDecoderSwitch(decoded)
-	for _, m := range decoded.all {
+	c.printDecoderSwitch(suffix, decoded)
+	for _, m := range decoded {
+		if err := check(m); err != nil {
+			return err
+		}
 		c.printDecoder(m)
 	}
 
@@ -67,6 +109,16 @@ func (s *messageSet) add(m *protogen.Message) {
 	}
 }
 
+// addSamples adds the samples among messages and those nested in them.
+func (s *messageSet) addSamples(messages []*protogen.Message) {
+	for _, m := range messages {
+		if slices.Contains(codecSamples, m.Desc.FullName()) {
+			s.add(m)
+		}
+		s.addSamples(m.Messages)
+	}
+}
+
 // isReflected says whether a message is left to reflection.
 func isReflected(m *protogen.Message) bool { return isForeign(m.Desc.ParentFile().Path()) }
 
@@ -78,20 +130,33 @@ func inUnion(field *protogen.Field) bool {
 	return field.Oneof != nil && !field.Oneof.Desc.IsSynthetic()
 }
 
-// codecFile prints pkg/codec/messages.gen.go.
+// codecFile prints a file of pkg/codec.
 type codecFile struct{ *protogen.GeneratedFile }
 
-// check refuses what the templates below don't know.
-func (c codecFile) check(messages messageSet) error {
-	for _, m := range messages.all {
-		for _, field := range m.Fields {
-			known := field.Desc.IsList() || field.Desc.IsMap() || field.Desc.HasPresence()
-			if field.Desc.IsMap() {
-				known = field.Desc.MapKey().Kind() == protoreflect.StringKind
-			}
-			if field.Desc.Kind() == protoreflect.BytesKind || field.Desc.Kind() == protoreflect.GroupKind || !known {
-				return fmt.Errorf("the codec has no template for %s", field.Desc.FullName())
-			}
+// scalarTypes are the Go types of the scalars that the templates know; the decoder's methods are
+// named like them.
+var scalarTypes = map[protoreflect.Kind]string{
+	protoreflect.BoolKind:   "bool",
+	protoreflect.StringKind: "string", //nolint:goconst // Go's name of a type
+	protoreflect.DoubleKind: "float64",
+	protoreflect.FloatKind:  "float32",
+	protoreflect.Int32Kind:  "int32",
+	protoreflect.Int64Kind:  "int64",
+}
+
+var errNoTemplate = errors.New("the codec has no template for this field")
+
+// check refuses what the templates don't know.
+func check(m *protogen.Message) error {
+	for _, field := range m.Fields {
+		value := field
+		known := field.Desc.IsList() || field.Desc.HasPresence()
+		if field.Desc.IsMap() {
+			value = mapValue(field)
+			known = field.Desc.MapKey().Kind() == protoreflect.StringKind
+		}
+		if _, scalar := scalarTypes[value.Desc.Kind()]; !known || (!scalar && value.Enum == nil && value.Message == nil) {
+			return fmt.Errorf("%s: %w", field.Desc.FullName(), errNoTemplate)
 		}
 	}
 
@@ -108,12 +173,12 @@ func (c codecFile) name(m *protogen.Message) string {
 	return sub + m.GoIdent.GoName
 }
 
-func (c codecFile) printEncoderSwitch(messages messageSet) {
+func (c codecFile) printEncoderSwitch(suffix string, messages []*protogen.Message) {
 	message := c.QualifiedGoIdent(protogen.GoIdent{GoName: "Message", GoImportPath: "google.golang.org/protobuf/proto"})
-	c.P("// appendGenerated appends a message that has an encoder below.")
-	c.P("func appendGenerated(dst []byte, m ", message, ", depth int) ([]byte, bool) {")
+	c.P("// append", suffix, " appends a message that has an encoder below.")
+	c.P("func append", suffix, "(dst []byte, m ", message, ", depth int) ([]byte, bool) {")
 	c.P("switch m := m.(type) {")
-	for _, m := range messages.all {
+	for _, m := range messages {
 		c.P("case *", m.GoIdent, ":")
 		c.P("return append", c.name(m), "(dst, m, depth), true")
 	}
@@ -184,27 +249,26 @@ func (c codecFile) printAppendValue(field *protogen.Field, value, depth string) 
 		return c.QualifiedGoIdent(protogen.GoIdent{GoName: name, GoImportPath: "strconv"})
 	}
 
-	switch field.Desc.Kind() {
-	case protoreflect.MessageKind:
-		if isReflected(field.Message) {
+	switch scalarTypes[field.Desc.Kind()] {
+	case "bool":
+		c.P("dst = ", strconvFunc("AppendBool"), "(dst, ", value, ")")
+	case "string":
+		c.P("dst = AppendString(dst, ", value, ")")
+	case "float64":
+		c.P("dst = appendDouble(dst, ", value, ")")
+	case "float32":
+		c.P("dst = appendFloat32(dst, ", value, ")")
+	case "int32", "int64":
+		c.P("dst = ", strconvFunc("AppendInt"), "(dst, int64(", value, "), 10)")
+	default:
+		switch {
+		case field.Enum != nil:
+			c.P("dst = appendEnumName(dst, ", c.enumTable(field, "_name"), ", int32(", value, "))")
+		case isReflected(field.Message):
 			c.P("dst = appendMessage(dst, ", value, ".ProtoReflect(), ", depth, ")")
-		} else {
+		default:
 			c.P("dst = append", c.name(field.Message), "(dst, ", value, ", ", depth, ")")
 		}
-	case protoreflect.EnumKind:
-		c.P("dst = appendEnumName(dst, ", c.enumTable(field, "_name"), ", int32(", value, "))")
-	case protoreflect.BoolKind:
-		c.P("dst = ", strconvFunc("AppendBool"), "(dst, ", value, ")")
-	case protoreflect.StringKind:
-		c.P("dst = AppendString(dst, ", value, ")")
-	case protoreflect.DoubleKind:
-		c.P("dst = appendDouble(dst, ", value, ")")
-	case protoreflect.FloatKind:
-		c.P("dst = appendFloat32(dst, ", value, ")")
-	case protoreflect.Uint32Kind, protoreflect.Fixed32Kind, protoreflect.Uint64Kind, protoreflect.Fixed64Kind:
-		c.P("dst = ", strconvFunc("AppendUint"), "(dst, uint64(", value, "), 10)")
-	default:
-		c.P("dst = ", strconvFunc("AppendInt"), "(dst, int64(", value, "), 10)")
 	}
 }
 
@@ -215,12 +279,12 @@ func (c codecFile) enumTable(field *protogen.Field, suffix string) string {
 	return c.QualifiedGoIdent(protogen.GoIdent{GoName: enum.GoName + suffix, GoImportPath: enum.GoImportPath})
 }
 
-func (c codecFile) printDecoderSwitch(messages messageSet) {
+func (c codecFile) printDecoderSwitch(suffix string, messages []*protogen.Message) {
 	message := c.QualifiedGoIdent(protogen.GoIdent{GoName: "Message", GoImportPath: "google.golang.org/protobuf/proto"})
-	c.P("// decodeGenerated reads a message that has a decoder below.")
-	c.P("func decodeGenerated(d *decoder, m ", message, ") bool {")
+	c.P("// decode", suffix, " reads a message that has a decoder below.")
+	c.P("func decode", suffix, "(d *decoder, m ", message, ") bool {")
 	c.P("switch m := m.(type) {")
-	for _, m := range messages.all {
+	for _, m := range messages {
 		c.P("case *", m.GoIdent, ":")
 		c.P("decode", c.name(m), "(d, m, new(", c.fieldsType(m), "))")
 	}
@@ -274,27 +338,13 @@ func isOptionalScalar(field *protogen.Field) bool {
 }
 
 func (c codecFile) goType(field *protogen.Field) string {
-	switch field.Desc.Kind() {
-	case protoreflect.MessageKind:
+	switch {
+	case field.Message != nil:
 		return "*" + c.QualifiedGoIdent(field.Message.GoIdent)
-	case protoreflect.EnumKind:
+	case field.Enum != nil:
 		return c.QualifiedGoIdent(field.Enum.GoIdent)
-	case protoreflect.BoolKind:
-		return "bool"
-	case protoreflect.StringKind:
-		return "string"
-	case protoreflect.DoubleKind:
-		return "float64"
-	case protoreflect.FloatKind:
-		return "float32"
-	case protoreflect.Uint32Kind, protoreflect.Fixed32Kind:
-		return "uint32"
-	case protoreflect.Uint64Kind, protoreflect.Fixed64Kind:
-		return "uint64"
-	case protoreflect.Int32Kind, protoreflect.Sint32Kind, protoreflect.Sfixed32Kind:
-		return "int32"
 	default:
-		return "int64"
+		return scalarTypes[field.Desc.Kind()]
 	}
 }
 
@@ -357,19 +407,17 @@ func presence(field *protogen.Field) string {
 
 // printDecodeValue reads one value that is no list or map into a variable.
 func (c codecFile) printDecodeValue(field *protogen.Field, variable string) {
-	switch field.Desc.Kind() {
-	case protoreflect.MessageKind:
-		if isReflected(field.Message) {
-			c.P(variable, " = new(", field.Message.GoIdent, ")")
-			c.P("d.reflected(", variable, ".ProtoReflect())")
-		} else {
-			c.P("box := new(", c.boxType(field.Message), ")")
-			c.P("decode", c.name(field.Message), "(d, &box.message, &box.fields)")
-			c.P(variable, " = &box.message")
-		}
-	case protoreflect.EnumKind:
+	switch {
+	case field.Enum != nil:
 		c.P(variable, " = ", field.Enum.GoIdent, "(d.enum(", c.enumTable(field, "_value"), "))")
-	default:
+	case field.Message == nil:
 		c.P(variable, " = d.", c.goType(field), "()")
+	case isReflected(field.Message):
+		c.P(variable, " = new(", field.Message.GoIdent, ")")
+		c.P("d.reflected(", variable, ".ProtoReflect())")
+	default:
+		c.P("box := new(", c.boxType(field.Message), ")")
+		c.P("decode", c.name(field.Message), "(d, &box.message, &box.fields)")
+		c.P(variable, " = &box.message")
 	}
 }

@@ -20,7 +20,6 @@ from typing import Any
 
 from flask import Request
 from google.protobuf import descriptor_pool, message_factory
-from google.protobuf.json_format import ParseError
 from google.protobuf.message import Message
 from mlflow.exceptions import MlflowException
 from mlflow.protos import databricks_pb2, mlflow_artifacts_pb2, model_registry_pb2, service_pb2, webhooks_pb2
@@ -31,57 +30,68 @@ from werkzeug.test import EnvironBuilder
 
 FILES = (databricks_pb2, mlflow_artifacts_pb2, model_registry_pb2, service_pb2, webhooks_pb2)
 
-parse_dict = handlers.parse_dict
-parsed = True
+
+class ParseDict:
+    """Stands in for MLflow's ``parse_dict`` and remembers whether it failed."""
+
+    def __init__(self) -> None:
+        """Keep what is replaced."""
+        self.original = handlers.parse_dict
+        self.succeeded = True
+
+    def __call__(self, js_dict: Any, message: Message) -> None:
+        """Parse as MLflow does."""
+        self.succeeded = False
+        self.original(js_dict, message)
+        self.succeeded = True
 
 
-def note_parse_error(js_dict: Any, message: Message) -> None:
-    """Stand in for ``parse_dict`` and remember whether it failed."""
-    global parsed
-    try:
-        parse_dict(js_dict, message)
-    except ParseError:
-        parsed = False
-        raise
+parse_dict = ParseDict()
 
 
 def new_message(name: str) -> Message:
+    """Make an empty message of the given full name."""
     return message_factory.GetMessageClass(descriptor_pool.Default().FindMessageTypeByName(name))()
 
 
 def encode(question: dict[str, Any]) -> dict[str, Any]:
+    """Write a message as the handlers do."""
     message = new_message(question["message"])
     message.ParseFromString(base64.b64decode(question["binary"] or ""))
     return {"text": message_to_json(message)}
 
 
 def read(message: Message, environ: dict[str, Any]) -> dict[str, Any]:
-    global parsed
-    parsed = True
+    """Read a WSGI request as the handlers do."""
+    parse_dict.succeeded = True
     with app.app_context():
-        handlers._get_request_message(message, Request(environ))
+        handlers._get_request_message(message, Request(environ))  # noqa: SLF001  # it is what is mirrored
     binary = message.SerializePartialToString(deterministic=True)
-    return {"binary": base64.b64encode(binary).decode(), "parsed": parsed}
+    return {"binary": base64.b64encode(binary).decode(), "parsed": parse_dict.succeeded}
 
 
 def body(question: dict[str, Any]) -> dict[str, Any]:
+    """Read a request that has a body."""
     sent = base64.b64decode(question["sent"] or "")
     builder = EnvironBuilder(method="POST", content_type="application/json", data=sent)
     return read(new_message(question["message"]), builder.get_environ())
 
 
 def query(question: dict[str, Any]) -> dict[str, Any]:
+    """Read a request that has arguments."""
     environ = EnvironBuilder(method="GET").get_environ()
     environ["QUERY_STRING"] = base64.b64decode(question["sent"] or "").decode("latin1")
     return read(new_message(question["message"]), environ)
 
 
 def error(question: dict[str, Any]) -> dict[str, Any]:
+    """Write an error."""
     raised = MlflowException(question["message"], error_code=question["code"], **question["fields"])
     return {"text": raised.serialize_as_json(), "status": raised.get_http_status_code()}
 
 
 def compact(question: dict[str, Any]) -> dict[str, Any]:
+    """Quote a value."""
     text = invalid_value("p", json.loads(base64.b64decode(question["sent"] or "")))
     return {"text": text.removeprefix("Invalid value ").removesuffix(" for parameter 'p' supplied.")}
 
@@ -96,16 +106,18 @@ OPERATIONS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
 
 
 def answer(question: dict[str, Any]) -> dict[str, Any]:
+    """Answer one question."""
     try:
         return OPERATIONS[question["operation"]](question)
     except MlflowException as e:
         return {"error": e.message}
-    except Exception as e:
+    except Exception as e:  # noqa: BLE001  # whatever MLflow's server would have answered 500 to
         return {"crash": f"{type(e).__name__}: {e}"}
 
 
 def main() -> None:
-    handlers.parse_dict = note_parse_error
+    """Answer until standard input ends."""
+    handlers.parse_dict = parse_dict
     for line in sys.stdin:
         sys.stdout.write(json.dumps(answer(json.loads(line))) + "\n")
         sys.stdout.flush()
