@@ -15,14 +15,13 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, final
 
 from mlflow_go import _find, _toolchain
 from mlflow_go._version import __version__
 
 if TYPE_CHECKING:
     from cffi import FFI
-    from typing_extensions import Self
 
 _DECLARATIONS = """
 char *MlflowVersion(void);
@@ -125,6 +124,7 @@ class Library:
         return answer
 
 
+@final
 class Session:
     """Stores that the library has opened."""
 
@@ -156,7 +156,7 @@ class Session:
         """
         self._library._close(self._handle)  # noqa: SLF001
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> Session:
         """Return the session itself."""
         return self
 

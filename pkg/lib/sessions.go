@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"runtime/debug"
@@ -13,6 +14,9 @@ import (
 	"github.com/mlflow/mlflow-go/pkg/contract"
 	"github.com/mlflow/mlflow-go/pkg/protos"
 )
+
+// errPanic is in the chain of an error that was a panic.
+var errPanic = errors.New("panic")
 
 // methods is the dispatch table by the names that callers use.
 var methods = func() map[string]contract.Method {
@@ -142,7 +146,7 @@ func unknownHandle(handle uint64) error {
 func outcome(work func() ([]byte, error)) (status protos.ErrorCode, payload []byte) {
 	defer func() {
 		if cause := recover(); cause != nil {
-			status, payload = failure(fmt.Errorf("panic: %v\n%s", cause, debug.Stack()))
+			status, payload = failure(fmt.Errorf("%w: %v\n%s", errPanic, cause, debug.Stack()))
 		}
 	}()
 

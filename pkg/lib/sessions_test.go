@@ -25,6 +25,7 @@ type experiments struct {
 	running atomic.Int32
 }
 
+//nolint:unparam // the interface's signature
 func (e *experiments) GetExperiment(
 	_ context.Context, request *protos.GetExperiment,
 ) (*protos.GetExperiment_Response, error) {
@@ -76,7 +77,7 @@ func TestCall(t *testing.T) {
 	table := opened(&experiments{}, func() error { return nil })
 
 	t.Run("OK", func(t *testing.T) {
-		request := encode(t, &protos.GetExperiment{ExperimentId: proto.String("7")})
+		request := encode(t, &protos.GetExperiment{ExperimentId: new("7")})
 		answer, err := table.call(1, []byte("MlflowService.getExperiment"), request)
 		require.NoError(t, err)
 

@@ -1,16 +1,19 @@
 from __future__ import annotations
 
+import ast
 import os
 import platform
 import re
 import sys
 import zipfile
 from email.parser import HeaderParser
+from importlib.metadata import packages_distributions
 from io import BytesIO
 from pathlib import Path
 
 import pytest
 from elftools.elf.elffile import ELFFile
+from packaging.utils import canonicalize_name
 
 from mlflow_go import __version__
 from tests.packaging.builds import ROOT, Interpreter, build_wheel, path_without_compilers, run
@@ -74,6 +77,33 @@ def test_metadata(wheel: Path) -> None:
     assert metadata["License-Expression"] == "Apache-2.0"
     assert "mlflow==3.17.2" in metadata.get_all("Requires-Dist", [])
     assert "mlflow-go = mlflow_go.cli:main" in entry_points
+
+
+def test_everything_imported_is_declared(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        metadata = HeaderParser().parsestr(
+            archive.read(f"mlflow_go-{__version__}.dist-info/METADATA").decode()
+        )
+        sources = [archive.read(name) for name in archive.namelist() if name.endswith(".py")]
+    imported = set()
+    for node in (node for source in sources for node in ast.walk(ast.parse(source))):
+        if isinstance(node, ast.Import):
+            imported |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            imported.add(node.module.partition(".")[0])
+    declared = {
+        canonicalize_name(re.split(r"[^\w.-]", requirement)[0])
+        for requirement in metadata.get_all("Requires-Dist", [])
+        if "extra ==" not in requirement
+    }
+    # Windows' server, which this machine has no reason to have installed.
+    distributions = {"waitress": ["waitress"], **packages_distributions()}
+    missing = {
+        module
+        for module in imported - sys.stdlib_module_names - {"mlflow_go"}
+        if not declared & {canonicalize_name(name) for name in distributions.get(module, [])}
+    }
+    assert missing == set()
 
 
 def test_library_exports_only_its_own_functions(wheel: Path) -> None:
