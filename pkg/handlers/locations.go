@@ -36,11 +36,11 @@ var hostSchemes = map[string]struct {
 }{
 	"ftp":              {"ftp", []string{"21"}},
 	"sftp":             {"sftp", []string{"22"}},
-	"hdfs":             {"hdfs", []string{""}},
-	"viewfs":           {"hdfs", []string{""}},
-	"http":             {"http", []string{"80"}},
-	"https":            {"http", []string{"443"}},
-	"mlflow-artifacts": {"http", []string{"80", "443"}},
+	"hdfs":             {hadoop, []string{""}},
+	"viewfs":           {hadoop, []string{""}},
+	"http":             {web, []string{"80"}},
+	"https":            {web, []string{"443"}},
+	"mlflow-artifacts": {web, []string{"80", "443"}},
 	"r2":               {"r2", []string{"443"}},
 	"b2":               {"b2", []string{"443"}},
 	"abfss":            {"abfss", []string{"443"}},
@@ -49,7 +49,12 @@ var hostSchemes = map[string]struct {
 // target is a host that a location makes the server connect to.
 type target struct{ family, host, port string }
 
-const malformed = "malformed"
+// Families of schemes that reach the same service, and one of no service at all.
+const (
+	hadoop    = "hadoop"
+	web       = "web"
+	malformed = "malformed"
+)
 
 // Check refuses a location for the named field of a request
 // (handlers._validate_storage_location_uri). Error: INVALID_PARAMETER_VALUE.
@@ -143,12 +148,11 @@ func targets(location string) (map[target]bool, string, error) {
 	ports := known.ports
 
 	if port := parts.Port(); port != "" {
-		number, err := strconv.ParseUint(port, 10, 16)
-		if err != nil {
+		if number, err := strconv.ParseUint(port, 10, 16); err == nil {
+			ports = []string{strconv.FormatUint(number, 10)}
+		} else {
 			return map[target]bool{{malformed, parts.Netloc, ""}: true}, parts.Scheme, nil
 		}
-
-		ports = []string{strconv.FormatUint(number, 10)}
 	}
 
 	found := make(map[target]bool, len(ports))

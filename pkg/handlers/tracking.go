@@ -6,7 +6,6 @@ import (
 
 	"github.com/mlflow/mlflow-go/pkg/contract"
 	"github.com/mlflow/mlflow-go/pkg/protos"
-	"google.golang.org/protobuf/proto"
 )
 
 const (
@@ -64,7 +63,7 @@ func (t *tracking) SetExperimentTag(
 	ctx context.Context, request *protos.SetExperimentTag,
 ) (*protos.SetExperimentTag_Response, error) {
 	if strings.HasPrefix(request.GetKey(), customViewPrefix) {
-		found, err := t.GetExperiment(ctx, &protos.GetExperiment{ExperimentId: proto.String(request.GetExperimentId())})
+		found, err := t.GetExperiment(ctx, &protos.GetExperiment{ExperimentId: new(request.GetExperimentId())})
 		if err != nil {
 			return nil, err
 		}

@@ -61,27 +61,16 @@ func IsSpace(char rune) bool {
 }
 
 // decimal gives the ASCII digit for a decimal digit of any script. Unicode keeps each script's
-// ten digits together, so the value is the distance from the start of the run.
+// digits in runs of ten from zero up, so it counts back to the start of the run.
 func decimal(char rune) (digit byte, ok bool) {
-	if '0' <= char && char <= '9' {
-		return byte(char), true
-	}
-
-	if char <= unicode.MaxASCII || !unicode.Is(unicode.Nd, char) {
+	if !unicode.Is(unicode.Nd, char) {
 		return 0, false
 	}
 
-	for _, r := range unicode.Nd.R16 {
-		if rune(r.Lo) <= char && char <= rune(r.Hi) {
-			return byte('0' + (char-rune(r.Lo))%10), true
-		}
+	zero := char
+	for unicode.Is(unicode.Nd, zero-1) {
+		zero--
 	}
 
-	for _, r := range unicode.Nd.R32 {
-		if rune(r.Lo) <= char && char <= rune(r.Hi) {
-			return byte('0' + (char-rune(r.Lo))%10), true
-		}
-	}
-
-	return 0, false
+	return "0123456789"[(char-zero)%10], true
 }

@@ -3,8 +3,8 @@
 package pyfmt
 
 import (
+	"fmt"
 	"math"
-	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -37,11 +37,11 @@ func Repr(s string) string {
 		case unicode.IsPrint(char):
 			out.WriteRune(char)
 		case char <= unicode.MaxLatin1:
-			writeHex(&out, `\x`, char, 2)
+			fmt.Fprintf(&out, `\x%02x`, char)
 		case char <= math.MaxUint16:
-			writeHex(&out, `\u`, char, 4)
+			fmt.Fprintf(&out, `\u%04x`, char)
 		default:
-			writeHex(&out, `\U`, char, 8)
+			fmt.Fprintf(&out, `\U%08x`, char)
 		}
 	}
 
@@ -74,14 +74,4 @@ func Prefix(s string, n int) string {
 	}
 
 	return s
-}
-
-func writeHex(out *strings.Builder, prefix string, char rune, width int) {
-	const base = 16
-
-	digits := strconv.FormatInt(int64(char), base)
-
-	out.WriteString(prefix)
-	out.WriteString(strings.Repeat("0", width-len(digits)))
-	out.WriteString(digits)
 }

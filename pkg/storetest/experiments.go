@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"google.golang.org/protobuf/proto"
 
 	"github.com/mlflow/mlflow-go/pkg/contract"
 	"github.com/mlflow/mlflow-go/pkg/protos"
@@ -20,6 +19,8 @@ import (
 const tooLargeID = "99999999999999999999999"
 
 func (s suite) createExperiment(t *testing.T) {
+	t.Helper()
+
 	create := func(request *protos.CreateExperiment) (*protos.Experiment, error) {
 		created, err := s.CreateExperiment(context.Background(), request)
 		if err != nil {
@@ -34,23 +35,23 @@ func (s suite) createExperiment(t *testing.T) {
 	t.Run("OK", func(t *testing.T) {
 		before := time.Now().UnixMilli()
 		first, err := create(&protos.CreateExperiment{
-			Name: proto.String("first"),
+			Name: new("first"),
 			Tags: []*protos.ExperimentTag{experimentTag("z", "1"), experimentTag("a", "")},
 		})
 		require.NoError(t, err)
 		require.GreaterOrEqual(t, first.GetCreationTime(), before)
 		requireMessage(t, &protos.Experiment{
 			ExperimentId:     first.ExperimentId,
-			Name:             proto.String("first"),
-			ArtifactLocation: proto.String("s3://bucket/root/" + first.GetExperimentId() + "?region=eu"),
-			LifecycleStage:   proto.String("active"),
+			Name:             new("first"),
+			ArtifactLocation: new("s3://bucket/root/" + first.GetExperimentId() + "?region=eu"),
+			LifecycleStage:   new("active"),
 			CreationTime:     first.CreationTime,
 			LastUpdateTime:   first.CreationTime,
-			Workspace:        proto.String("default"),
+			Workspace:        new("default"),
 			Tags:             []*protos.ExperimentTag{experimentTag("z", "1"), experimentTag("a", "")},
 		}, first)
 
-		second, err := create(&protos.CreateExperiment{Name: proto.String("second")})
+		second, err := create(&protos.CreateExperiment{Name: new("second")})
 		require.NoError(t, err)
 
 		previous, err := strconv.Atoi(first.GetExperimentId())
@@ -69,7 +70,7 @@ func (s suite) createExperiment(t *testing.T) {
 			"file:relative":        "file://" + filepath.Join(directory, "relative"),
 		} {
 			found, err := create(&protos.CreateExperiment{
-				Name: proto.String(t.Name() + given), ArtifactLocation: proto.String(given),
+				Name: new(t.Name() + given), ArtifactLocation: new(given),
 			})
 			require.NoError(t, err)
 			require.Equal(t, want, found.GetArtifactLocation())
@@ -77,19 +78,19 @@ func (s suite) createExperiment(t *testing.T) {
 	})
 	t.Run("ErrNameRequired", func(t *testing.T) {
 		_, err := create(&protos.CreateExperiment{})
-		requireInvalid(t, err, "Invalid experiment name: ''")
+		requireInvalidf(t, err, "Invalid experiment name: ''")
 	})
 	t.Run("ErrNameTooLong", func(t *testing.T) {
-		_, err := create(&protos.CreateExperiment{Name: proto.String(strings.Repeat("é", 501))})
-		requireInvalid(t, err, "'name' exceeds the maximum length of 500 characters")
+		_, err := create(&protos.CreateExperiment{Name: new(strings.Repeat("é", 501))})
+		requireInvalidf(t, err, "'name' exceeds the maximum length of 500 characters")
 	})
 	t.Run("ErrExists", func(t *testing.T) {
 		name := t.Name()
-		first, err := create(&protos.CreateExperiment{Name: proto.String(name)})
+		first, err := create(&protos.CreateExperiment{Name: new(name)})
 		require.NoError(t, err)
 
 		for range 2 { // also while the first one is deleted
-			_, err = create(&protos.CreateExperiment{Name: proto.String(name)})
+			_, err = create(&protos.CreateExperiment{Name: new(name)})
 			require.Equal(t, protos.ErrorCode_RESOURCE_ALREADY_EXISTS, contract.AsError(err).Code)
 			require.True(t, strings.HasPrefix(contract.AsError(err).Message,
 				"Experiment(name="+name+") already exists. Error: ("), contract.AsError(err).Message)
@@ -99,31 +100,33 @@ func (s suite) createExperiment(t *testing.T) {
 	})
 	t.Run("ErrTagTwice", func(t *testing.T) {
 		_, err := create(&protos.CreateExperiment{
-			Name: proto.String(t.Name()), Tags: []*protos.ExperimentTag{experimentTag("k", "1"), experimentTag("k", "1")},
+			Name: new(t.Name()), Tags: []*protos.ExperimentTag{experimentTag("k", "1"), experimentTag("k", "1")},
 		})
 		require.Equal(t, protos.ErrorCode_RESOURCE_ALREADY_EXISTS, contract.AsError(err).Code)
 
-		_, err = s.GetExperimentByName(t.Context(), &protos.GetExperimentByName{ExperimentName: proto.String(t.Name())})
+		_, err = s.GetExperimentByName(t.Context(), &protos.GetExperimentByName{ExperimentName: new(t.Name())})
 		require.Error(t, err, "nothing of it may be left")
 	})
 	t.Run("ErrTag", func(t *testing.T) {
 		_, err := create(&protos.CreateExperiment{
-			Name: proto.String(t.Name()), Tags: []*protos.ExperimentTag{experimentTag("k", strings.Repeat("x", 20001))},
+			Name: new(t.Name()), Tags: []*protos.ExperimentTag{experimentTag("k", strings.Repeat("x", 20001))},
 		})
-		requireInvalid(t, err, "'value' exceeds the maximum length of 20000 characters")
+		requireInvalidf(t, err, "'value' exceeds the maximum length of 20000 characters")
 	})
 	t.Run("ErrArtifactLocationTooLong", func(t *testing.T) {
 		_, err := create(&protos.CreateExperiment{
-			Name: proto.String(t.Name()), ArtifactLocation: proto.String("s3://" + strings.Repeat("x", 2044)),
+			Name: new(t.Name()), ArtifactLocation: new("s3://" + strings.Repeat("x", 2044)),
 		})
-		requireInvalid(t, err, "Invalid artifact path length. The length of the artifact path cannot be greater than 2048 "+
+		requireInvalidf(t, err, "Invalid artifact path length. The length of the artifact path cannot be greater than 2048 "+
 			"characters. To configure this limit, please set the MLFLOW_ARTIFACT_LOCATION_MAX_LENGTH environment variable.")
 	})
 }
 
 func (s suite) getExperiment(t *testing.T) {
+	t.Helper()
+
 	get := func(id string) (*protos.Experiment, error) {
-		found, err := s.GetExperiment(context.Background(), &protos.GetExperiment{ExperimentId: proto.String(id)})
+		found, err := s.GetExperiment(context.Background(), &protos.GetExperiment{ExperimentId: new(id)})
 
 		return found.GetExperiment(), err
 	}
@@ -141,35 +144,37 @@ func (s suite) getExperiment(t *testing.T) {
 		id := s.experiment(t)
 
 		for range 2 { // the second time it is deleted
-			found, err := s.GetExperimentByName(t.Context(), &protos.GetExperimentByName{ExperimentName: proto.String(t.Name())})
+			found, err := s.GetExperimentByName(t.Context(), &protos.GetExperimentByName{ExperimentName: new(t.Name())})
 			require.NoError(t, err)
 			require.Equal(t, id, found.GetExperiment().GetExperimentId())
 
-			_, _ = s.DeleteExperiment(t.Context(), &protos.DeleteExperiment{ExperimentId: proto.String(id)})
+			_, _ = s.DeleteExperiment(t.Context(), &protos.DeleteExperiment{ExperimentId: new(id)})
 		}
 	})
 	t.Run("ErrUnknownName", func(t *testing.T) {
-		_, err := s.GetExperimentByName(t.Context(), &protos.GetExperimentByName{ExperimentName: proto.String("x%")})
-		requireError(t, err, protos.ErrorCode_RESOURCE_DOES_NOT_EXIST, "Could not find experiment with name 'x%%'")
+		_, err := s.GetExperimentByName(t.Context(), &protos.GetExperimentByName{ExperimentName: new("x%")})
+		requireErrorf(t, err, protos.ErrorCode_RESOURCE_DOES_NOT_EXIST, "Could not find experiment with name 'x%%'")
 	})
 	t.Run("ErrNotANumber", func(t *testing.T) {
 		for _, id := range []string{"abc", "1.0", "1__0", "_1", "0x1", " "} {
 			_, err := get(id)
-			requireInvalid(t, err, "Invalid experiment ID '%s'. Experiment ID must be a valid integer.", id)
+			requireInvalidf(t, err, "Invalid experiment ID '%s'. Experiment ID must be a valid integer.", id)
 		}
 	})
 	t.Run("ErrUnknown", func(t *testing.T) {
 		for _, id := range []string{"12345", "-1", "2147483648", "-2147483649", "9223372036854775807", tooLargeID} {
 			_, err := get(id)
-			requireError(t, err, protos.ErrorCode_RESOURCE_DOES_NOT_EXIST, "No Experiment with id=%s exists", id)
+			requireErrorf(t, err, protos.ErrorCode_RESOURCE_DOES_NOT_EXIST, "No Experiment with id=%s exists", id)
 		}
 	})
 }
 
 func (s suite) updateExperiment(t *testing.T) {
+	t.Helper()
+
 	rename := func(id, name string) error {
 		_, err := s.UpdateExperiment(context.Background(), &protos.UpdateExperiment{
-			ExperimentId: proto.String(id), NewName: proto.String(name),
+			ExperimentId: new(id), NewName: new(name),
 		})
 
 		return err
@@ -180,17 +185,17 @@ func (s suite) updateExperiment(t *testing.T) {
 		s.exec(t, "UPDATE experiments SET creation_time = 5, last_update_time = 5 WHERE experiment_id = ?", asNumber(t, id))
 		require.NoError(t, rename(id, "renamed"))
 
-		found, err := s.GetExperiment(t.Context(), &protos.GetExperiment{ExperimentId: proto.String(id)})
+		found, err := s.GetExperiment(t.Context(), &protos.GetExperiment{ExperimentId: new(id)})
 		require.NoError(t, err)
 		require.Equal(t, "renamed", found.GetExperiment().GetName())
 		require.Equal(t, int64(5), found.GetExperiment().GetCreationTime())
 		require.Greater(t, found.GetExperiment().GetLastUpdateTime(), int64(5))
 	})
 	t.Run("ErrNameRequired", func(t *testing.T) {
-		requireInvalid(t, rename(s.experiment(t), ""), "Invalid experiment name: ''")
+		requireInvalidf(t, rename(s.experiment(t), ""), "Invalid experiment name: ''")
 	})
 	t.Run("ErrUnknown", func(t *testing.T) {
-		requireError(t, rename(tooLargeID, "x"), protos.ErrorCode_RESOURCE_DOES_NOT_EXIST,
+		requireErrorf(t, rename(tooLargeID, "x"), protos.ErrorCode_RESOURCE_DOES_NOT_EXIST,
 			"No Experiment with id=%s exists", tooLargeID)
 	})
 	t.Run("ErrTaken", func(t *testing.T) {
@@ -198,20 +203,22 @@ func (s suite) updateExperiment(t *testing.T) {
 	})
 	t.Run("ErrDeleted", func(t *testing.T) {
 		id := s.experiment(t)
-		_, err := s.DeleteExperiment(t.Context(), &protos.DeleteExperiment{ExperimentId: proto.String(id)})
+		_, err := s.DeleteExperiment(t.Context(), &protos.DeleteExperiment{ExperimentId: new(id)})
 		require.NoError(t, err)
-		requireError(t, rename(id, "x"), protos.ErrorCode_INVALID_STATE, "Cannot rename a non-active experiment.")
+		requireErrorf(t, rename(id, "x"), protos.ErrorCode_INVALID_STATE, "Cannot rename a non-active experiment.")
 	})
 }
 
 func (s suite) deleteExperiment(t *testing.T) {
+	t.Helper()
+
 	remove := func(id string) error {
-		_, err := s.DeleteExperiment(context.Background(), &protos.DeleteExperiment{ExperimentId: proto.String(id)})
+		_, err := s.DeleteExperiment(context.Background(), &protos.DeleteExperiment{ExperimentId: new(id)})
 
 		return err
 	}
 	restore := func(id string) error {
-		_, err := s.RestoreExperiment(context.Background(), &protos.RestoreExperiment{ExperimentId: proto.String(id)})
+		_, err := s.RestoreExperiment(context.Background(), &protos.RestoreExperiment{ExperimentId: new(id)})
 
 		return err
 	}
@@ -223,14 +230,14 @@ func (s suite) deleteExperiment(t *testing.T) {
 		assessed := s.assess(t, id, first)
 		kept := s.assess(t, id, other)
 
-		_, err := s.DeleteRun(t.Context(), &protos.DeleteRun{RunId: proto.String(second)})
+		_, err := s.DeleteRun(t.Context(), &protos.DeleteRun{RunId: new(second)})
 		require.NoError(t, err)
 		s.exec(t, "UPDATE runs SET deleted_time = 5 WHERE run_uuid = ?", second)
 		s.exec(t, "UPDATE experiments SET last_update_time = 5 WHERE experiment_id = ?", asNumber(t, id))
 
 		require.NoError(t, remove(id))
 
-		found, err := s.GetExperiment(t.Context(), &protos.GetExperiment{ExperimentId: proto.String(id)})
+		found, err := s.GetExperiment(t.Context(), &protos.GetExperiment{ExperimentId: new(id)})
 		require.NoError(t, err)
 		require.Equal(t, "deleted", found.GetExperiment().GetLifecycleStage())
 		require.Greater(t, found.GetExperiment().GetLastUpdateTime(), int64(5))
@@ -244,10 +251,10 @@ func (s suite) deleteExperiment(t *testing.T) {
 		require.Equal(t, 0, value[int](t, s, "SELECT COUNT(*) FROM assessments WHERE assessment_id = ?", assessed))
 		require.Equal(t, 1, value[int](t, s, "SELECT COUNT(*) FROM assessments WHERE assessment_id = ?", kept))
 
-		requireError(t, remove(id), protos.ErrorCode_RESOURCE_DOES_NOT_EXIST, "No Experiment with id=%s exists", id)
+		requireErrorf(t, remove(id), protos.ErrorCode_RESOURCE_DOES_NOT_EXIST, "No Experiment with id=%s exists", id)
 
-		_, err = s.CreateRun(t.Context(), &protos.CreateRun{ExperimentId: proto.String(id)})
-		requireInvalid(t, err, "The experiment %s must be in the 'active' state. Current state is deleted.", id)
+		_, err = s.CreateRun(t.Context(), &protos.CreateRun{ExperimentId: new(id)})
+		requireInvalidf(t, err, "The experiment %s must be in the 'active' state. Current state is deleted.", id)
 
 		require.NoError(t, restore(id))
 
@@ -256,18 +263,18 @@ func (s suite) deleteExperiment(t *testing.T) {
 			require.Nil(t, value[*int64](t, s, "SELECT deleted_time FROM runs WHERE run_uuid = ?", run))
 		}
 
-		requireError(t, restore(id), protos.ErrorCode_RESOURCE_DOES_NOT_EXIST, "No Experiment with id=%s exists", id)
+		requireErrorf(t, restore(id), protos.ErrorCode_RESOURCE_DOES_NOT_EXIST, "No Experiment with id=%s exists", id)
 	})
 	t.Run("ErrNotANumber", func(t *testing.T) {
-		requireInvalid(t, remove("x"), "Invalid experiment ID 'x'. Experiment ID must be a valid integer.")
-		requireInvalid(t, restore("x"), "Invalid experiment ID 'x'. Experiment ID must be a valid integer.")
+		requireInvalidf(t, remove("x"), "Invalid experiment ID 'x'. Experiment ID must be a valid integer.")
+		requireInvalidf(t, restore("x"), "Invalid experiment ID 'x'. Experiment ID must be a valid integer.")
 	})
 }
 
 func (s suite) otherExperiment(t *testing.T) string {
 	t.Helper()
 
-	created, err := s.CreateExperiment(t.Context(), &protos.CreateExperiment{Name: proto.String(t.Name() + "/other")})
+	created, err := s.CreateExperiment(t.Context(), &protos.CreateExperiment{Name: new(t.Name() + "/other")})
 	require.NoError(t, err)
 
 	return created.GetExperimentId()
@@ -298,16 +305,18 @@ func asNumber(t *testing.T, id string) int64 {
 }
 
 func (s suite) experimentTags(t *testing.T) {
+	t.Helper()
+
 	set := func(id, key, value string) error {
 		_, err := s.SetExperimentTag(context.Background(), &protos.SetExperimentTag{
-			ExperimentId: proto.String(id), Key: proto.String(key), Value: proto.String(value),
+			ExperimentId: new(id), Key: new(key), Value: new(value),
 		})
 
 		return err
 	}
 	remove := func(id, key string) error {
 		_, err := s.DeleteExperimentTag(context.Background(), &protos.DeleteExperimentTag{
-			ExperimentId: proto.String(id), Key: proto.String(key),
+			ExperimentId: new(id), Key: new(key),
 		})
 
 		return err
@@ -322,7 +331,7 @@ func (s suite) experimentTags(t *testing.T) {
 		require.NoError(t, set(id, "gone", "1"))
 		require.NoError(t, remove(id, "gone"))
 
-		found, err := s.GetExperiment(t.Context(), &protos.GetExperiment{ExperimentId: proto.String(id)})
+		found, err := s.GetExperiment(t.Context(), &protos.GetExperiment{ExperimentId: new(id)})
 		require.NoError(t, err)
 		require.Equal(t, int64(5), found.GetExperiment().GetLastUpdateTime(), "tags don't touch it")
 
@@ -334,8 +343,8 @@ func (s suite) experimentTags(t *testing.T) {
 		require.Equal(t, map[string]string{"b": strings.Repeat("ü", 20000), "a": "line\nbreak"}, got)
 	})
 	t.Run("ErrKey", func(t *testing.T) {
-		requireInvalid(t, set("0", strings.Repeat("x", 251), ""), "'key' exceeds the maximum length of 250 characters")
-		requireInvalid(t, set("0", "a/../b", ""), `Invalid value "a/../b" for parameter 'key' supplied: Names may be `+
+		requireInvalidf(t, set("0", strings.Repeat("x", 251), ""), "'key' exceeds the maximum length of 250 characters")
+		requireInvalidf(t, set("0", "a/../b", ""), `Invalid value "a/../b" for parameter 'key' supplied: Names may be `+
 			"treated as files in certain cases, and must not resolve to other names when treated as such. "+
 			"This name would resolve to 'b'")
 	})
@@ -347,7 +356,7 @@ func (s suite) experimentTags(t *testing.T) {
 			`{"type": "duration", "value": "0"}`: "Trace archival retention must be in the form `<int><unit>`, where unit is one of 'm', 'h', or 'd'.",
 			`{"type": "duration"}`:               "Trace archival retention must be in the form `<int><unit>`, where unit is one of 'm', 'h', or 'd'.",
 		} {
-			requireInvalid(t, set("0", "mlflow.trace.archivalRetention", config), "%s", message)
+			requireInvalidf(t, set("0", "mlflow.trace.archivalRetention", config), "%s", message)
 		}
 
 		id := s.experiment(t)
@@ -356,16 +365,16 @@ func (s suite) experimentTags(t *testing.T) {
 	})
 	t.Run("ErrNoTag", func(t *testing.T) {
 		id := s.experiment(t)
-		requireError(t, remove(id, "k"), protos.ErrorCode_RESOURCE_DOES_NOT_EXIST,
+		requireErrorf(t, remove(id, "k"), protos.ErrorCode_RESOURCE_DOES_NOT_EXIST,
 			"No tag with name: k in experiment with id %s", id)
 	})
 	t.Run("ErrDeleted", func(t *testing.T) {
 		id := s.experiment(t)
-		_, err := s.DeleteExperiment(t.Context(), &protos.DeleteExperiment{ExperimentId: proto.String(id)})
+		_, err := s.DeleteExperiment(t.Context(), &protos.DeleteExperiment{ExperimentId: new(id)})
 		require.NoError(t, err)
 
 		want := "The experiment " + id + " must be in the 'active' state. Current state is deleted."
-		requireInvalid(t, set(id, "k", "v"), "%s", want)
-		requireInvalid(t, remove(id, "k"), "%s", want)
+		requireInvalidf(t, set(id, "k", "v"), "%s", want)
+		requireInvalidf(t, remove(id, "k"), "%s", want)
 	})
 }

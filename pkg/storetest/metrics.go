@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -17,7 +18,7 @@ import (
 
 func (s suite) log(id string, m *protos.Metric) error {
 	_, err := s.LogMetric(context.Background(), &protos.LogMetric{
-		RunUuid: proto.String(id), Key: m.Key, Value: m.Value, Timestamp: m.Timestamp, Step: m.Step, ModelId: m.ModelId,
+		RunUuid: new(id), Key: m.Key, Value: m.Value, Timestamp: m.Timestamp, Step: m.Step, ModelId: m.ModelId,
 		DatasetName: m.DatasetName, DatasetDigest: m.DatasetDigest,
 	})
 
@@ -28,7 +29,7 @@ func (s suite) history(t *testing.T, id, key string) []*protos.Metric {
 	t.Helper()
 
 	found, err := s.GetMetricHistory(t.Context(), &protos.GetMetricHistory{
-		RunUuid: proto.String(id), MetricKey: proto.String(key),
+		RunUuid: new(id), MetricKey: new(key),
 	})
 	require.NoError(t, err)
 	require.Nil(t, found.NextPageToken)
@@ -42,13 +43,15 @@ func requireMetrics(t *testing.T, want, got []*protos.Metric) {
 }
 
 func (s suite) logMetric(t *testing.T) {
+	t.Helper()
+
 	t.Run("OK", func(t *testing.T) {
 		id := s.run(t)
 		for _, m := range []*protos.Metric{
 			metric("m", math.NaN(), 1, 1), metric("m", math.NaN(), 1, 1), metric("m", 2.5, 1, 1), metric("m", 2.5, 1, 1),
 			metric("m", math.Inf(1), 3, 1), metric("m", math.MaxFloat64, 3, 1), metric("m", math.Inf(-1), 2, 1),
 			metric("m", 5e-324, 4, math.MaxInt64), metric("m", 1, math.MaxInt64, math.MinInt64),
-			{Key: proto.String("defaults"), Value: proto.Float64(1), Timestamp: proto.Int64(0)},
+			{Key: new("defaults"), Value: proto.Float64(1), Timestamp: proto.Int64(0)},
 		} {
 			require.NoError(t, s.log(id, m))
 		}
@@ -63,25 +66,27 @@ func (s suite) logMetric(t *testing.T) {
 			"SELECT COUNT(*) FROM metrics WHERE run_uuid = ? AND value = 0 AND is_nan = ?", id, true))
 	})
 	t.Run("ErrTimestamp", func(t *testing.T) {
-		requireInvalid(t, s.log("x", metric("m", 1e16, -1, 0)), "Invalid value -1 for parameter 'timestamp' supplied: "+
+		requireInvalidf(t, s.log("x", metric("m", 1e16, -1, 0)), "Invalid value -1 for parameter 'timestamp' supplied: "+
 			"metric 'm' (value=1e+16). Timestamp must be a nonnegative long (64-bit integer) ")
 	})
 	t.Run("ErrName", func(t *testing.T) {
-		requireInvalid(t, s.log("x", metric("/m", 1, 1, 0)), `Invalid value "/m" for parameter 'name' supplied: Names may `+
+		requireInvalidf(t, s.log("x", metric("/m", 1, 1, 0)), `Invalid value "/m" for parameter 'name' supplied: Names may `+
 			"be treated as files in certain cases, and must not resolve to other names when treated as such. "+
 			"This name would resolve to '/m'")
-		requireInvalid(t, s.log("x", metric(strings.Repeat("m", 251), 1, 1, 0)),
+		requireInvalidf(t, s.log("x", metric(strings.Repeat("m", 251), 1, 1, 0)),
 			"'Metric name' exceeds the maximum length of 250 characters")
 	})
 	t.Run("ErrDataset", func(t *testing.T) {
 		m := metric("m", 1, 1, 0)
-		m.DatasetName = proto.String("d")
-		requireInvalid(t, s.log("x", m), "Both dataset_name and dataset_digest must be provided if one is provided")
+		m.DatasetName = new("d")
+		requireInvalidf(t, s.log("x", m), "Both dataset_name and dataset_digest must be provided if one is provided")
 	})
 	s.wantActiveRun(t, func(id string) error { return s.log(id, metric("m", 1, 1, 1)) })
 }
 
 func (s suite) latestMetric(t *testing.T) {
+	t.Helper()
+
 	cases := []struct {
 		name   string
 		logged []*protos.Metric
@@ -108,7 +113,7 @@ func (s suite) latestMetric(t *testing.T) {
 				require.NoError(t, s.log(single, m))
 			}
 
-			_, err := s.LogBatch(t.Context(), &protos.LogBatch{RunId: proto.String(batch), Metrics: c.logged})
+			_, err := s.LogBatch(t.Context(), &protos.LogBatch{RunId: new(batch), Metrics: c.logged})
 			require.NoError(t, err)
 
 			for _, id := range []string{single, batch} {
@@ -120,6 +125,8 @@ func (s suite) latestMetric(t *testing.T) {
 }
 
 func (s suite) logModelMetric(t *testing.T) {
+	t.Helper()
+
 	experiment := s.experiment(t)
 	id := s.runIn(t, experiment)
 	s.exec(t, "INSERT INTO logged_models (model_id, experiment_id, name, artifact_location, creation_timestamp_ms, "+
@@ -127,7 +134,7 @@ func (s suite) logModelMetric(t *testing.T) {
 		asNumber(t, experiment))
 
 	of := func(model string, m *protos.Metric) *protos.Metric {
-		m.ModelId = proto.String(model)
+		m.ModelId = new(model)
 
 		return m
 	}
@@ -139,13 +146,13 @@ func (s suite) logModelMetric(t *testing.T) {
 
 	t.Run("OK", func(t *testing.T) {
 		m := of("m-1", metric("m", 1, 1, 1))
-		m.DatasetName, m.DatasetDigest = proto.String("d"), proto.String("x")
+		m.DatasetName, m.DatasetDigest = new("d"), new("x")
 		require.NoError(t, s.log(id, m))
 		require.NoError(t, s.log(id, m))
 		require.Equal(t, 1, rows(t))
 		require.Equal(t, "d", value[string](t, s, "SELECT dataset_name FROM logged_model_metrics WHERE run_id = ?", id))
 
-		_, err := s.LogBatch(t.Context(), &protos.LogBatch{RunId: proto.String(id), Metrics: []*protos.Metric{
+		_, err := s.LogBatch(t.Context(), &protos.LogBatch{RunId: new(id), Metrics: []*protos.Metric{
 			m, of("m-1", metric("m", math.NaN(), 2, 1)), of("m-1", metric("m", math.Inf(1), 3, 1)), metric("m", 4, 4, 1),
 		}})
 		require.NoError(t, err)
@@ -163,25 +170,27 @@ func (s suite) logModelMetric(t *testing.T) {
 		require.Equal(t, protos.ErrorCode_BAD_REQUEST, contract.AsError(err).Code)
 	})
 	t.Run("ErrUnknownRun", func(t *testing.T) { // before the metric is looked at
-		requireError(t, s.log("nobody", of("m-1", metric("*", 1, 1, 1))), protos.ErrorCode_RESOURCE_DOES_NOT_EXIST,
+		requireErrorf(t, s.log("nobody", of("m-1", metric("*", 1, 1, 1))), protos.ErrorCode_RESOURCE_DOES_NOT_EXIST,
 			"Run with id=nobody not found")
 	})
 }
 
 func (s suite) metricHistory(t *testing.T) {
+	t.Helper()
+
 	id := s.run(t)
 
-	var all []*protos.Metric
+	all := make([]*protos.Metric, 0, 25)
 	for i := range int64(25) {
 		all = append(all, metric("m", float64(i), i, 0))
 	}
 
-	_, err := s.LogBatch(t.Context(), &protos.LogBatch{RunId: proto.String(id), Metrics: all})
+	_, err := s.LogBatch(t.Context(), &protos.LogBatch{RunId: new(id), Metrics: all})
 	require.NoError(t, err)
 
 	page := func(size int32, token string) (*protos.GetMetricHistory_Response, error) {
 		return s.GetMetricHistory(context.Background(), &protos.GetMetricHistory{
-			RunId: proto.String(id), MetricKey: proto.String("m"), MaxResults: proto.Int32(size), PageToken: proto.String(token),
+			RunId: new(id), MetricKey: new("m"), MaxResults: new(size), PageToken: new(token),
 		})
 	}
 
@@ -211,7 +220,7 @@ func (s suite) metricHistory(t *testing.T) {
 		require.Equal(t, "eyJvZmZzZXQiOiAzfQ==", found.GetNextPageToken())
 
 		rest, err := s.GetMetricHistory(t.Context(), &protos.GetMetricHistory{
-			RunId: proto.String(id), MetricKey: proto.String("m"), PageToken: proto.String("eyJvZmZzZXQiOiAyM30="),
+			RunId: new(id), MetricKey: new("m"), PageToken: new("eyJvZmZzZXQiOiAyM30="),
 		})
 		require.NoError(t, err)
 		requireMetrics(t, all[23:], rest.GetMetrics())
@@ -222,11 +231,13 @@ func (s suite) metricHistory(t *testing.T) {
 	})
 	t.Run("ErrToken", func(t *testing.T) {
 		_, err := page(1, "xx")
-		requireInvalid(t, err, "Invalid page token, could not base64-decode")
+		requireInvalidf(t, err, "Invalid page token, could not base64-decode")
 	})
 }
 
 func (s suite) logBatch(t *testing.T) {
+	t.Helper()
+
 	log := func(request *protos.LogBatch) error {
 		_, err := s.LogBatch(context.Background(), request)
 
@@ -236,7 +247,7 @@ func (s suite) logBatch(t *testing.T) {
 	t.Run("OK", func(t *testing.T) {
 		id := s.run(t)
 		request := &protos.LogBatch{
-			RunId:   proto.String(id),
+			RunId:   new(id),
 			Metrics: []*protos.Metric{metric("b", 1, 1, 1), metric("a", 1, 1, 1), metric("b", 1, 1, 1), metric("b", 2, 1, 2)},
 			Params:  []*protos.Param{param("b", "1"), param("a", "1")},
 			Tags:    []*protos.RunTag{runTag("b", "1"), runTag("a", "1"), runTag("b", "2"), runTag("mlflow.runName", "new")},
@@ -260,11 +271,11 @@ func (s suite) logBatch(t *testing.T) {
 		}
 	})
 	t.Run("OKEmpty", func(t *testing.T) {
-		require.NoError(t, log(&protos.LogBatch{RunId: proto.String(s.run(t))}))
+		require.NoError(t, log(&protos.LogBatch{RunId: new(s.run(t))}))
 	})
 	t.Run("OKLargest", func(t *testing.T) {
 		id := s.run(t)
-		request := &protos.LogBatch{RunId: proto.String(id)}
+		request := &protos.LogBatch{RunId: new(id)}
 
 		for i := range 800 {
 			request.Metrics = append(request.Metrics, metric(fmt.Sprint("m", i), float64(i), 1, 1))
@@ -282,7 +293,7 @@ func (s suite) logBatch(t *testing.T) {
 		require.Len(t, data.GetParams(), 100)
 		require.Len(t, data.GetTags(), 101)
 
-		thousand := &protos.LogBatch{RunId: proto.String(id)}
+		thousand := &protos.LogBatch{RunId: new(id)}
 		for i := range 1000 {
 			thousand.Metrics = append(thousand.Metrics, metric("one", float64(i), int64(i), 1))
 		}
@@ -291,61 +302,61 @@ func (s suite) logBatch(t *testing.T) {
 		require.Len(t, s.history(t, id, "one"), 1000)
 	})
 	t.Run("ErrRunID", func(t *testing.T) {
-		requireInvalid(t, log(&protos.LogBatch{RunId: proto.String("-é")}), `Invalid value "-\u00e9" for parameter `+
+		requireInvalidf(t, log(&protos.LogBatch{RunId: new("-é")}), `Invalid value "-\u00e9" for parameter `+
 			"'run_id' supplied.")
 	})
 	t.Run("ErrPaths", func(t *testing.T) {
 		const characters = " supplied: Names may only contain alphanumerics, underscores (_), dashes (-), periods (.), " +
 			"spaces ( ), colon(:) and slashes (/)."
 
-		id := proto.String("x")
-		requireInvalid(t, log(&protos.LogBatch{RunId: id, Metrics: []*protos.Metric{metric("*", 1, 1, 1)}}),
+		id := new("x")
+		requireInvalidf(t, log(&protos.LogBatch{RunId: id, Metrics: []*protos.Metric{metric("*", 1, 1, 1)}}),
 			`Invalid value "*" for parameter 'metrics[0].name'`+characters)
-		requireInvalid(t, log(&protos.LogBatch{RunId: id, Metrics: []*protos.Metric{metric("a", 1, 1, 1), metric("b", math.NaN(), -5, 1)}}),
+		requireInvalidf(t, log(&protos.LogBatch{RunId: id, Metrics: []*protos.Metric{metric("a", 1, 1, 1), metric("b", math.NaN(), -5, 1)}}),
 			"Invalid value -5 for parameter 'metrics[1].timestamp' supplied: metric 'b' (value=nan). "+
 				"Timestamp must be a nonnegative long (64-bit integer) ")
-		requireInvalid(t, log(&protos.LogBatch{RunId: id, Params: []*protos.Param{param("a", ""), param("*", "")}}),
+		requireInvalidf(t, log(&protos.LogBatch{RunId: id, Params: []*protos.Param{param("a", ""), param("*", "")}}),
 			`Invalid value "*" for parameter 'params[1].key'`+characters)
-		requireInvalid(t, log(&protos.LogBatch{RunId: id, Tags: []*protos.RunTag{runTag("*", "")}}),
+		requireInvalidf(t, log(&protos.LogBatch{RunId: id, Tags: []*protos.RunTag{runTag("*", "")}}),
 			`Invalid value "*" for parameter 'tags[0].key'`+characters)
-		requireInvalid(t, log(&protos.LogBatch{RunId: id, Tags: []*protos.RunTag{runTag(strings.Repeat("k", 251), "")}}),
+		requireInvalidf(t, log(&protos.LogBatch{RunId: id, Tags: []*protos.RunTag{runTag(strings.Repeat("k", 251), "")}}),
 			"'tags[0].key' exceeds the maximum length of 250 characters")
 	})
 	t.Run("ErrLimits", func(t *testing.T) {
 		const again = " Please split up %[1]s across multiple requests and try again."
 
-		request := &protos.LogBatch{RunId: proto.String("x")}
+		request := &protos.LogBatch{RunId: new("x")}
 		for i := range 1001 {
 			request.Metrics = append(request.Metrics, metric("m", float64(i), 1, 1))
 		}
 
-		requireInvalid(t, log(request), "A batch logging request can contain at most 1000 %[1]s. Got 1001 %[1]s."+again,
+		requireInvalidf(t, log(request), "A batch logging request can contain at most 1000 %[1]s. Got 1001 %[1]s."+again,
 			"metrics")
 
 		request.Metrics = request.GetMetrics()[:1000]
 		request.Params = []*protos.Param{param("p", "")}
-		requireInvalid(t, log(request), "A batch logging request can contain at most 1000 %[1]s. Got 1001 %[1]s."+again,
+		requireInvalidf(t, log(request), "A batch logging request can contain at most 1000 %[1]s. Got 1001 %[1]s."+again,
 			"metrics, params, and tags")
 
 		request.Metrics, request.Params = nil, nil
 		for i := range 101 {
-			request.Tags = append(request.Tags, runTag(fmt.Sprint(i), ""))
+			request.Tags = append(request.Tags, runTag(strconv.Itoa(i), ""))
 		}
 
-		requireInvalid(t, log(request), "A batch logging request can contain at most 100 %[1]s. Got 101 %[1]s."+again, "tags")
+		requireInvalidf(t, log(request), "A batch logging request can contain at most 100 %[1]s. Got 101 %[1]s."+again, "tags")
 	})
 	t.Run("ErrParamTwice", func(t *testing.T) {
-		requireInvalid(t, log(&protos.LogBatch{
-			RunId:  proto.String("x"),
+		requireInvalidf(t, log(&protos.LogBatch{
+			RunId:  new("x"),
 			Params: []*protos.Param{param("a", "1"), param("é", "1"), param("a", "1"), param("é", "1"), param("a", "2")},
 		}), "Duplicate parameter keys have been submitted: ['a', 'é', 'a']. Please ensure the request contains only one "+
 			"param value per param key.")
 	})
 	t.Run("ErrParamChanged", func(t *testing.T) {
 		id := s.run(t)
-		require.NoError(t, log(&protos.LogBatch{RunId: proto.String(id), Params: []*protos.Param{param("a", "1"), param("b", "1")}}))
-		requireInvalid(t, log(&protos.LogBatch{
-			RunId:   proto.String(id),
+		require.NoError(t, log(&protos.LogBatch{RunId: new(id), Params: []*protos.Param{param("a", "1"), param("b", "1")}}))
+		requireInvalidf(t, log(&protos.LogBatch{
+			RunId:   new(id),
 			Metrics: []*protos.Metric{metric("m", 1, 1, 1)},
 			Params:  []*protos.Param{param("new", "1"), param("b", `it's "2"`), param("a", "it's")},
 			Tags:    []*protos.RunTag{runTag("t", "1")},
@@ -357,11 +368,13 @@ func (s suite) logBatch(t *testing.T) {
 		require.Empty(t, data.GetMetrics())
 		require.Len(t, data.GetTags(), 1)
 	})
-	s.wantActiveRun(t, func(id string) error { return log(&protos.LogBatch{RunId: proto.String(id)}) })
+	s.wantActiveRun(t, func(id string) error { return log(&protos.LogBatch{RunId: new(id)}) })
 }
 
 // logBatchConcurrently has many clients write the same keys of one run, in different orders.
 func (s suite) logBatchConcurrently(t *testing.T) {
+	t.Helper()
+
 	const clients, batches, keys = 8, 10, 6
 
 	id := s.run(t)
@@ -373,12 +386,12 @@ func (s suite) logBatchConcurrently(t *testing.T) {
 	for client := range clients {
 		clientsDone.Go(func() {
 			for batch := range batches {
-				request := &protos.LogBatch{RunId: proto.String(id)}
+				request := &protos.LogBatch{RunId: new(id)}
 
 				for i := range keys {
 					key := fmt.Sprint("k", (i*(client+1)+client)%keys)
 					request.Metrics = append(request.Metrics, metric(key, float64(client), 1, int64(batch*clients+client)))
-					request.Tags = append(request.Tags, runTag(key, fmt.Sprint(client)))
+					request.Tags = append(request.Tags, runTag(key, strconv.Itoa(client)))
 				}
 
 				request.Params = []*protos.Param{param(fmt.Sprint("p", batch), "same")}

@@ -2,7 +2,6 @@ package storetest
 
 import (
 	"context"
-	"regexp"
 	"strings"
 	"testing"
 
@@ -14,6 +13,8 @@ import (
 )
 
 func (s suite) createRun(t *testing.T) {
+	t.Helper()
+
 	create := func(request *protos.CreateRun) (*protos.Run, error) {
 		created, err := s.CreateRun(context.Background(), request)
 
@@ -23,9 +24,9 @@ func (s suite) createRun(t *testing.T) {
 	t.Run("OK", func(t *testing.T) {
 		id := s.experiment(t)
 		created, err := create(&protos.CreateRun{
-			ExperimentId: proto.String(id),
-			UserId:       proto.String("me"),
-			RunName:      proto.String("mine"),
+			ExperimentId: new(id),
+			UserId:       new("me"),
+			RunName:      new("mine"),
 			StartTime:    proto.Int64(7),
 			Tags:         []*protos.RunTag{runTag("z", "1"), runTag("any key at all*", "")},
 		})
@@ -35,15 +36,15 @@ func (s suite) createRun(t *testing.T) {
 		require.Regexp(t, "^[0-9a-f]{32}$", runID)
 		requireMessage(t, &protos.Run{
 			Info: &protos.RunInfo{
-				RunId:          proto.String(runID),
-				RunUuid:        proto.String(runID),
-				RunName:        proto.String("mine"),
-				ExperimentId:   proto.String(id),
-				UserId:         proto.String("me"),
+				RunId:          new(runID),
+				RunUuid:        new(runID),
+				RunName:        new("mine"),
+				ExperimentId:   new(id),
+				UserId:         new("me"),
 				Status:         protos.RunStatus_RUNNING.Enum(),
 				StartTime:      proto.Int64(7),
-				ArtifactUri:    proto.String("s3://bucket/root/" + id + "/" + runID + "/artifacts?region=eu"),
-				LifecycleStage: proto.String("active"),
+				ArtifactUri:    new("s3://bucket/root/" + id + "/" + runID + "/artifacts?region=eu"),
+				LifecycleStage: new("active"),
 			},
 			Data: &protos.RunData{Tags: []*protos.RunTag{
 				runTag("z", "1"), runTag("any key at all*", ""), runTag("mlflow.runName", "mine"),
@@ -58,7 +59,7 @@ func (s suite) createRun(t *testing.T) {
 		require.Empty(t, value[string](t, s, "SELECT source_name FROM runs WHERE run_uuid = ?", runID))
 	})
 	t.Run("Name", func(t *testing.T) {
-		id := proto.String(s.experiment(t))
+		id := new(s.experiment(t))
 
 		tagged, err := create(&protos.CreateRun{ExperimentId: id, Tags: []*protos.RunTag{runTag("mlflow.runName", "t")}})
 		require.NoError(t, err)
@@ -66,7 +67,7 @@ func (s suite) createRun(t *testing.T) {
 		require.Len(t, tagged.GetData().GetTags(), 1)
 
 		both, err := create(&protos.CreateRun{
-			ExperimentId: id, RunName: proto.String("t"), Tags: []*protos.RunTag{runTag("mlflow.runName", "t")},
+			ExperimentId: id, RunName: new("t"), Tags: []*protos.RunTag{runTag("mlflow.runName", "t")},
 		})
 		require.NoError(t, err)
 		require.Len(t, both.GetData().GetTags(), 1)
@@ -78,7 +79,7 @@ func (s suite) createRun(t *testing.T) {
 			require.NoError(t, err)
 
 			name := nameless.GetInfo().GetRunName()
-			require.Regexp(t, regexp.MustCompile(`^[a-z]+-[a-z]+-\d{1,4}$`), name)
+			require.Regexp(t, `^[a-z]+-[a-z]+-\d{1,4}$`, name)
 			require.LessOrEqual(t, len(name), 20)
 			requireMessage(t, runTag("mlflow.runName", name), nameless.GetData().GetTags()[0])
 
@@ -88,7 +89,7 @@ func (s suite) createRun(t *testing.T) {
 		require.Greater(t, len(names), 10)
 	})
 	t.Run("Defaults", func(t *testing.T) {
-		created, err := create(&protos.CreateRun{ExperimentId: proto.String(s.experiment(t))})
+		created, err := create(&protos.CreateRun{ExperimentId: new(s.experiment(t))})
 		require.NoError(t, err)
 		require.Empty(t, created.GetInfo().GetUserId())
 		require.NotNil(t, created.GetInfo().StartTime)
@@ -96,33 +97,35 @@ func (s suite) createRun(t *testing.T) {
 	})
 	t.Run("ErrNames", func(t *testing.T) {
 		_, err := create(&protos.CreateRun{
-			ExperimentId: proto.String(s.experiment(t)),
-			RunName:      proto.String("a"),
+			ExperimentId: new(s.experiment(t)),
+			RunName:      new("a"),
 			Tags:         []*protos.RunTag{runTag("mlflow.runName", "b")},
 		})
-		requireInvalid(t, err, "Both 'run_name' argument and 'mlflow.runName' tag are specified, but with different values "+
+		requireInvalidf(t, err, "Both 'run_name' argument and 'mlflow.runName' tag are specified, but with different values "+
 			"(run_name='a', mlflow.runName='b').")
 	})
 	t.Run("ErrTagTwice", func(t *testing.T) {
 		_, err := create(&protos.CreateRun{
-			ExperimentId: proto.String(s.experiment(t)), Tags: []*protos.RunTag{runTag("k", "1"), runTag("k", "2")},
+			ExperimentId: new(s.experiment(t)), Tags: []*protos.RunTag{runTag("k", "1"), runTag("k", "2")},
 		})
 		require.Equal(t, protos.ErrorCode_BAD_REQUEST, contract.AsError(err).Code)
 	})
 	t.Run("ErrUnknownExperiment", func(t *testing.T) {
-		_, err := create(&protos.CreateRun{ExperimentId: proto.String("4711")})
-		requireError(t, err, protos.ErrorCode_RESOURCE_DOES_NOT_EXIST, "No Experiment with id=4711 exists")
+		_, err := create(&protos.CreateRun{ExperimentId: new("4711")})
+		requireErrorf(t, err, protos.ErrorCode_RESOURCE_DOES_NOT_EXIST, "No Experiment with id=4711 exists")
 
-		_, err = create(&protos.CreateRun{ExperimentId: proto.String("x")})
-		requireInvalid(t, err, "Invalid experiment ID 'x'. Experiment ID must be a valid integer.")
+		_, err = create(&protos.CreateRun{ExperimentId: new("x")})
+		requireInvalidf(t, err, "Invalid experiment ID 'x'. Experiment ID must be a valid integer.")
 	})
 }
 
 func (s suite) getRun(t *testing.T) {
+	t.Helper()
+
 	t.Run("OK", func(t *testing.T) {
 		id := s.run(t)
 		_, err := s.LogBatch(t.Context(), &protos.LogBatch{
-			RunId:   proto.String(id),
+			RunId:   new(id),
 			Metrics: []*protos.Metric{metric("z", 1, 2, 3), metric("a", -0.5, 0, -1)},
 			Params:  []*protos.Param{param("z", "1"), param("a", "")},
 			Tags:    []*protos.RunTag{runTag("z", "1"), runTag("a", "")},
@@ -151,21 +154,21 @@ func (s suite) getRun(t *testing.T) {
 		}, found.GetData())
 		requireMessage(t, &protos.RunInputs{
 			DatasetInputs: []*protos.DatasetInput{{
-				Tags: []*protos.InputTag{{Key: proto.String("mlflow.data.context"), Value: proto.String("training")}},
+				Tags: []*protos.InputTag{{Key: new("mlflow.data.context"), Value: new("training")}},
 				Dataset: &protos.Dataset{
-					Name: proto.String("data"), Digest: proto.String("x"), SourceType: proto.String("local"),
-					Source: proto.String("{}"), Profile: proto.String("p"),
+					Name: new("data"), Digest: new("x"), SourceType: new("local"),
+					Source: new("{}"), Profile: new("p"),
 				},
 			}},
-			ModelInputs: []*protos.ModelInput{{ModelId: proto.String("m-in")}},
+			ModelInputs: []*protos.ModelInput{{ModelId: new("m-in")}},
 		}, found.GetInputs())
 		requireMessage(t, &protos.RunOutputs{
-			ModelOutputs: []*protos.ModelOutput{{ModelId: proto.String("m-out"), Step: proto.Int64(4)}},
+			ModelOutputs: []*protos.ModelOutput{{ModelId: new("m-out"), Step: proto.Int64(4)}},
 		}, found.GetOutputs())
 	})
 	t.Run("OKByUUID", func(t *testing.T) {
 		id := s.run(t)
-		found, err := s.GetRun(t.Context(), &protos.GetRun{RunUuid: proto.String(id)})
+		found, err := s.GetRun(t.Context(), &protos.GetRun{RunUuid: new(id)})
 		require.NoError(t, err)
 		require.Equal(t, id, found.GetRun().GetInfo().GetRunId())
 	})
@@ -175,20 +178,22 @@ func (s suite) getRun(t *testing.T) {
 		require.Equal(t, "named", s.get(t, id).GetInfo().GetRunName())
 	})
 	s.wantNoRun(t, func(id string) error {
-		_, err := s.GetRun(context.Background(), &protos.GetRun{RunId: proto.String(id)})
+		_, err := s.GetRun(context.Background(), &protos.GetRun{RunId: new(id)})
 
 		return err
 	})
 }
 
 func (s suite) updateRun(t *testing.T) {
+	t.Helper()
+
 	t.Run("OK", func(t *testing.T) {
 		id := s.run(t)
 		updated, err := s.UpdateRun(t.Context(), &protos.UpdateRun{
-			RunId:   proto.String(id),
+			RunId:   new(id),
 			Status:  protos.RunStatus_FAILED.Enum(),
 			EndTime: proto.Int64(9),
-			RunName: proto.String("renamed"),
+			RunName: new("renamed"),
 		})
 		require.NoError(t, err)
 		require.Equal(t, protos.RunStatus_FAILED, updated.GetRunInfo().GetStatus())
@@ -202,34 +207,36 @@ func (s suite) updateRun(t *testing.T) {
 	t.Run("OKNothing", func(t *testing.T) {
 		id := s.run(t)
 		before := s.get(t, id).GetInfo()
-		updated, err := s.UpdateRun(t.Context(), &protos.UpdateRun{RunUuid: proto.String(id), RunName: proto.String("")})
+		updated, err := s.UpdateRun(t.Context(), &protos.UpdateRun{RunUuid: new(id), RunName: new("")})
 		require.NoError(t, err)
 		requireMessage(t, before, updated.GetRunInfo())
 	})
 	t.Run("OKTagDeleted", func(t *testing.T) {
 		id := s.run(t)
-		_, err := s.DeleteTag(t.Context(), &protos.DeleteTag{RunId: proto.String(id), Key: proto.String("mlflow.runName")})
+		_, err := s.DeleteTag(t.Context(), &protos.DeleteTag{RunId: new(id), Key: new("mlflow.runName")})
 		require.NoError(t, err)
 		require.Empty(t, s.get(t, id).GetData().GetTags())
-		_, err = s.UpdateRun(t.Context(), &protos.UpdateRun{RunId: proto.String(id), RunName: proto.String("again")})
+		_, err = s.UpdateRun(t.Context(), &protos.UpdateRun{RunId: new(id), RunName: new("again")})
 		require.NoError(t, err)
 		requireMessage(t, runTag("mlflow.runName", "again"), s.get(t, id).GetData().GetTags()[0])
 	})
 	s.wantActiveRun(t, func(id string) error {
-		_, err := s.UpdateRun(context.Background(), &protos.UpdateRun{RunId: proto.String(id)})
+		_, err := s.UpdateRun(context.Background(), &protos.UpdateRun{RunId: new(id)})
 
 		return err
 	})
 }
 
 func (s suite) deleteRun(t *testing.T) {
+	t.Helper()
+
 	remove := func(id string) error {
-		_, err := s.DeleteRun(context.Background(), &protos.DeleteRun{RunId: proto.String(id)})
+		_, err := s.DeleteRun(context.Background(), &protos.DeleteRun{RunId: new(id)})
 
 		return err
 	}
 	restore := func(id string) error {
-		_, err := s.RestoreRun(context.Background(), &protos.RestoreRun{RunId: proto.String(id)})
+		_, err := s.RestoreRun(context.Background(), &protos.RestoreRun{RunId: new(id)})
 
 		return err
 	}
@@ -260,9 +267,11 @@ func (s suite) deleteRun(t *testing.T) {
 }
 
 func (s suite) logParam(t *testing.T) {
+	t.Helper()
+
 	log := func(id, key, value string) error {
 		_, err := s.LogParam(context.Background(), &protos.LogParam{
-			RunUuid: proto.String(id), Key: proto.String(key), Value: proto.String(value),
+			RunUuid: new(id), Key: new(key), Value: new(value),
 		})
 
 		return err
@@ -285,27 +294,29 @@ func (s suite) logParam(t *testing.T) {
 	t.Run("ErrChanged", func(t *testing.T) {
 		id := s.run(t)
 		require.NoError(t, log(id, "k", "1"))
-		requireInvalid(t, log(id, "k", "2"), "Changing param values is not allowed. Param with key='k' was already logged "+
+		requireInvalidf(t, log(id, "k", "2"), "Changing param values is not allowed. Param with key='k' was already logged "+
 			"with value='1' for run ID='%s'. Attempted logging new value '2'.", id)
 	})
 	t.Run("ErrName", func(t *testing.T) {
-		requireInvalid(t, log("x", "", ""), `Invalid value "" for parameter 'key' supplied: Names may be treated as files `+
+		requireInvalidf(t, log("x", "", ""), `Invalid value "" for parameter 'key' supplied: Names may be treated as files `+
 			"in certain cases, and must not resolve to other names when treated as such. This name would resolve to '.'")
-		requireInvalid(t, log("x", strings.Repeat("k", 251), ""), "'Param key' exceeds the maximum length of 250 characters")
+		requireInvalidf(t, log("x", strings.Repeat("k", 251), ""), "'Param key' exceeds the maximum length of 250 characters")
 	})
 	s.wantActiveRun(t, func(id string) error { return log(id, "k", "v") })
 }
 
 func (s suite) tags(t *testing.T) {
+	t.Helper()
+
 	set := func(id, key, value string) error {
 		_, err := s.SetTag(context.Background(), &protos.SetTag{
-			RunUuid: proto.String(id), Key: proto.String(key), Value: proto.String(value),
+			RunUuid: new(id), Key: new(key), Value: new(value),
 		})
 
 		return err
 	}
 	remove := func(id, key string) error {
-		_, err := s.DeleteTag(context.Background(), &protos.DeleteTag{RunId: proto.String(id), Key: proto.String(key)})
+		_, err := s.DeleteTag(context.Background(), &protos.DeleteTag{RunId: new(id), Key: new(key)})
 
 		return err
 	}
@@ -333,13 +344,13 @@ func (s suite) tags(t *testing.T) {
 		requireMessage(t, runTag("mlflow.runName", "other"), s.get(t, id).GetData().GetTags()[0])
 	})
 	t.Run("ErrName", func(t *testing.T) {
-		requireInvalid(t, set("x", "a*\n", ""), `Invalid value "a*\n" for parameter 'key' supplied: Names may only contain `+
+		requireInvalidf(t, set("x", "a*\n", ""), `Invalid value "a*\n" for parameter 'key' supplied: Names may only contain `+
 			"alphanumerics, underscores (_), dashes (-), periods (.), spaces ( ), colon(:) and slashes (/).")
-		requireInvalid(t, set("x", strings.Repeat("k", 251), ""), "'key' exceeds the maximum length of 250 characters")
+		requireInvalidf(t, set("x", strings.Repeat("k", 251), ""), "'key' exceeds the maximum length of 250 characters")
 	})
 	t.Run("ErrNoTag", func(t *testing.T) {
 		id := s.run(t)
-		requireError(t, remove(id, "k"), protos.ErrorCode_RESOURCE_DOES_NOT_EXIST,
+		requireErrorf(t, remove(id, "k"), protos.ErrorCode_RESOURCE_DOES_NOT_EXIST,
 			"No tag with name: k in run with id %s", id)
 	})
 	t.Run("Set", func(t *testing.T) { s.wantActiveRun(t, func(id string) error { return set(id, "k", "v") }) })

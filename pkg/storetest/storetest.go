@@ -56,8 +56,8 @@ func Tracking(t *testing.T, db *database.DB, store contract.MlflowService) {
 	}
 }
 
-// requireError wants an error of MLflow with this code and message.
-func requireError(t *testing.T, err error, code protos.ErrorCode, format string, args ...any) {
+// requireErrorf wants an error of MLflow with this code and message.
+func requireErrorf(t *testing.T, err error, code protos.ErrorCode, format string, args ...any) {
 	t.Helper()
 	require.Error(t, err)
 
@@ -66,9 +66,9 @@ func requireError(t *testing.T, err error, code protos.ErrorCode, format string,
 	require.Equal(t, code, found.Code)
 }
 
-func requireInvalid(t *testing.T, err error, format string, args ...any) {
+func requireInvalidf(t *testing.T, err error, format string, args ...any) {
 	t.Helper()
-	requireError(t, err, protos.ErrorCode_INVALID_PARAMETER_VALUE, format, args...)
+	requireErrorf(t, err, protos.ErrorCode_INVALID_PARAMETER_VALUE, format, args...)
 }
 
 // requireMessage compares messages.
@@ -84,7 +84,7 @@ func requireMessage(t *testing.T, want, got proto.Message) {
 func (s suite) experiment(t *testing.T) string {
 	t.Helper()
 
-	created, err := s.CreateExperiment(t.Context(), &protos.CreateExperiment{Name: proto.String(t.Name())})
+	created, err := s.CreateExperiment(t.Context(), &protos.CreateExperiment{Name: new(t.Name())})
 	require.NoError(t, err)
 
 	return created.GetExperimentId()
@@ -101,7 +101,7 @@ func (s suite) runIn(t *testing.T, experimentID string) string {
 	t.Helper()
 
 	created, err := s.CreateRun(t.Context(), &protos.CreateRun{
-		ExperimentId: proto.String(experimentID), RunName: proto.String("named"),
+		ExperimentId: new(experimentID), RunName: new("named"),
 	})
 	require.NoError(t, err)
 
@@ -112,7 +112,7 @@ func (s suite) runIn(t *testing.T, experimentID string) string {
 func (s suite) get(t *testing.T, id string) *protos.Run {
 	t.Helper()
 
-	found, err := s.GetRun(t.Context(), &protos.GetRun{RunId: proto.String(id)})
+	found, err := s.GetRun(t.Context(), &protos.GetRun{RunId: new(id)})
 	require.NoError(t, err)
 
 	return found.GetRun()
@@ -123,7 +123,7 @@ func (s suite) deletedRun(t *testing.T) string {
 	t.Helper()
 
 	id := s.run(t)
-	_, err := s.DeleteRun(t.Context(), &protos.DeleteRun{RunId: proto.String(id)})
+	_, err := s.DeleteRun(t.Context(), &protos.DeleteRun{RunId: new(id)})
 	require.NoError(t, err)
 
 	return id
@@ -150,20 +150,20 @@ func value[T any](t *testing.T, s suite, query string, args ...any) (found T) {
 }
 
 func runTag(key, value string) *protos.RunTag {
-	return &protos.RunTag{Key: proto.String(key), Value: proto.String(value)}
+	return &protos.RunTag{Key: new(key), Value: new(value)}
 }
 
 func experimentTag(key, value string) *protos.ExperimentTag {
-	return &protos.ExperimentTag{Key: proto.String(key), Value: proto.String(value)}
+	return &protos.ExperimentTag{Key: new(key), Value: new(value)}
 }
 
 func param(key, value string) *protos.Param {
-	return &protos.Param{Key: proto.String(key), Value: proto.String(value)}
+	return &protos.Param{Key: new(key), Value: new(value)}
 }
 
 func metric(key string, value float64, timestamp, step int64) *protos.Metric {
 	return &protos.Metric{
-		Key: proto.String(key), Value: proto.Float64(value), Timestamp: proto.Int64(timestamp), Step: proto.Int64(step),
+		Key: new(key), Value: new(value), Timestamp: new(timestamp), Step: new(step),
 	}
 }
 
@@ -171,7 +171,7 @@ func metric(key string, value float64, timestamp, step int64) *protos.Metric {
 func (s suite) wantNoRun(t *testing.T, call func(id string) error) {
 	t.Helper()
 	t.Run("ErrUnknownRun", func(t *testing.T) {
-		requireError(t, call("nobody"), protos.ErrorCode_RESOURCE_DOES_NOT_EXIST, "Run with id=nobody not found")
+		requireErrorf(t, call("nobody"), protos.ErrorCode_RESOURCE_DOES_NOT_EXIST, "Run with id=nobody not found")
 	})
 }
 
@@ -180,6 +180,6 @@ func (s suite) wantActiveRun(t *testing.T, call func(id string) error) {
 	s.wantNoRun(t, call)
 	t.Run("ErrDeletedRun", func(t *testing.T) {
 		id := s.deletedRun(t)
-		requireInvalid(t, call(id), "The run %s must be in the 'active' state. Current state is deleted.", id)
+		requireInvalidf(t, call(id), "The run %s must be in the 'active' state. Current state is deleted.", id)
 	})
 }

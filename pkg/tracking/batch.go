@@ -19,7 +19,7 @@ func (s *Store) LogBatch(ctx context.Context, request *protos.LogBatch) (*protos
 	id, metrics := request.GetRunId(), request.GetMetrics()
 
 	if err := s.db.Write(ctx, func(tx *database.Tx) error {
-		experimentID, err := checkRunActive(tx, id)
+		experimentID, err := lockRunActive(tx, id)
 		if err != nil {
 			return err
 		}

@@ -11,7 +11,6 @@ import (
 	"github.com/mlflow/mlflow-go/pkg/protos"
 	"github.com/mlflow/mlflow-go/pkg/schema"
 	"github.com/mlflow/mlflow-go/pkg/uri"
-	"google.golang.org/protobuf/proto"
 )
 
 const experimentColumns = "experiment_id, name, artifact_location, lifecycle_stage, creation_time, last_update_time, " +
@@ -31,13 +30,13 @@ func scanExperiment(scan func(...any) error) (schema.Experiment, error) {
 // times of zero are left out.
 func experimentMessage(e schema.Experiment, tags []*protos.ExperimentTag) *protos.Experiment {
 	return &protos.Experiment{
-		ExperimentId:     proto.String(formatID(e.ExperimentID)),
-		Name:             proto.String(e.Name),
+		ExperimentId:     new(formatID(e.ExperimentID)),
+		Name:             new(e.Name),
 		ArtifactLocation: e.ArtifactLocation,
 		LifecycleStage:   e.LifecycleStage,
 		CreationTime:     nonZero(e.CreationTime),
 		LastUpdateTime:   nonZero(e.LastUpdateTime),
-		Workspace:        proto.String(firstNonEmpty(e.Workspace, contract.DefaultWorkspace)),
+		Workspace:        new(firstNonEmpty(e.Workspace, contract.DefaultWorkspace)),
 		Tags:             tags,
 	}
 }
@@ -169,7 +168,7 @@ func (s *Store) CreateExperiment(
 		return nil, err
 	}
 
-	return &protos.CreateExperiment_Response{ExperimentId: proto.String(formatID(id))}, nil
+	return &protos.CreateExperiment_Response{ExperimentId: new(formatID(id))}, nil
 }
 
 func (s *Store) createExperiment(

@@ -5,12 +5,10 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strings"
 
 	"github.com/mlflow/mlflow-go/pkg/database"
 	"github.com/mlflow/mlflow-go/pkg/protos"
 	"github.com/mlflow/mlflow-go/pkg/search"
-	"google.golang.org/protobuf/proto"
 )
 
 // metric is a point of a metric as the tables hold it.
@@ -46,10 +44,10 @@ func (m metric) message() *protos.Metric {
 	}
 
 	return &protos.Metric{
-		Key:       proto.String(m.key),
-		Value:     proto.Float64(value),
-		Timestamp: proto.Int64(m.timestamp),
-		Step:      proto.Int64(m.step),
+		Key:       new(m.key),
+		Value:     new(value),
+		Timestamp: new(m.timestamp),
+		Step:      new(m.step),
 	}
 }
 
@@ -69,19 +67,12 @@ func (m metric) newer(than metric) bool {
 
 // newerThanStored is the same rule in SQL.
 func newerThanStored(old, given func(column string) string) string {
-	order := []string{"step", "timestamp", "value"}
+	greater := func(column string) string { return given(column) + " > " + old(column) }
+	equal := func(column string) string { return given(column) + " = " + old(column) }
 
-	var (
-		alternatives []string
-		equal        string
-	)
-
-	for _, column := range order {
-		alternatives = append(alternatives, equal+given(column)+" > "+old(column))
-		equal += given(column) + " = " + old(column) + " AND "
-	}
-
-	return "(" + strings.Join(alternatives, ") OR (") + ")"
+	return greater("step") +
+		" OR " + equal("step") + " AND " + greater("timestamp") +
+		" OR " + equal("step") + " AND " + equal("timestamp") + " AND " + greater("value")
 }
 
 // LogMetric adds a point of a metric to an active run, and to the logged model that it belongs to
@@ -345,7 +336,7 @@ func (s *Store) GetMetricHistory(
 	response := &protos.GetMetricHistory_Response{Metrics: points}
 	if limit != all && len(points) == limit {
 		response.Metrics = points[:limit-1]
-		response.NextPageToken = proto.String(search.CreatePageToken(offset + int64(limit-1)))
+		response.NextPageToken = new(search.CreatePageToken(offset + int64(limit-1)))
 	}
 
 	return response, nil

@@ -12,7 +12,6 @@ import (
 	"github.com/mlflow/mlflow-go/pkg/protos"
 	"github.com/mlflow/mlflow-go/pkg/schema"
 	"github.com/mlflow/mlflow-go/pkg/uri"
-	"google.golang.org/protobuf/proto"
 )
 
 const runColumns = "run_uuid, name, user_id, status, start_time, end_time, lifecycle_stage, artifact_uri, experiment_id"
@@ -54,8 +53,8 @@ func runInfo(r schema.Run) (*protos.RunInfo, error) {
 	}
 
 	info := &protos.RunInfo{
-		RunId:          proto.String(r.RunUUID),
-		RunUuid:        proto.String(r.RunUUID),
+		RunId:          new(r.RunUUID),
+		RunUuid:        new(r.RunUUID),
 		RunName:        r.Name,
 		UserId:         r.UserID,
 		Status:         protos.RunStatus(status).Enum(),
@@ -65,7 +64,7 @@ func runInfo(r schema.Run) (*protos.RunInfo, error) {
 	}
 
 	if r.ExperimentID != nil {
-		info.ExperimentId = proto.String(formatID(*r.ExperimentID))
+		info.ExperimentId = new(formatID(*r.ExperimentID))
 	}
 
 	if r.ArtifactURI != nil && *r.ArtifactURI != "" {
@@ -82,7 +81,7 @@ func nameFromTags(info *protos.RunInfo, tags []*protos.RunTag) {
 	}
 
 	if name := runNameOf(tags); name != "" {
-		info.RunName = proto.String(name)
+		info.RunName = new(name)
 	}
 }
 
@@ -119,13 +118,25 @@ func findRun(tx *database.Tx, id string) (schema.Run, error) {
 // (SqlAlchemyStore._check_run_is_active); it says to which experiment the run belongs. Errors:
 // RESOURCE_DOES_NOT_EXIST, INVALID_PARAMETER_VALUE for a deleted run.
 func checkRunActive(tx *database.Tx, id string) (experimentID int64, err error) {
+	return checkRun(tx, "SELECT lifecycle_stage, experiment_id FROM runs WHERE run_uuid = ?", id)
+}
+
+// lockRunActive is checkRunActive for writers of many rows: it makes the run's next writer wait.
+// Two batches that named the same keys in different orders would wait for each other otherwise,
+// where rows are locked.
+func lockRunActive(tx *database.Tx, id string) (experimentID int64, err error) {
+	hint, suffix := tx.Dialect().LockRows()
+
+	return checkRun(tx, "SELECT lifecycle_stage, experiment_id FROM runs"+hint+" WHERE run_uuid = ?"+suffix, id)
+}
+
+func checkRun(tx *database.Tx, statement, id string) (experimentID int64, err error) {
 	var (
 		stage      *string
 		experiment *int64
 	)
 
-	err = tx.QueryRow("SELECT lifecycle_stage, experiment_id FROM runs WHERE run_uuid = ?", id).
-		Scan(&stage, &experiment)
+	err = tx.QueryRow(statement, id).Scan(&stage, &experiment)
 
 	switch {
 	case isNotFound(err):
@@ -215,15 +226,15 @@ func createRun(tx *database.Tx, request *protos.CreateRun) (*protos.Run, error) 
 
 	return &protos.Run{
 		Info: &protos.RunInfo{
-			RunId:          proto.String(id),
-			RunUuid:        proto.String(id),
-			RunName:        proto.String(name),
-			ExperimentId:   proto.String(request.GetExperimentId()),
-			UserId:         proto.String(request.GetUserId()),
+			RunId:          new(id),
+			RunUuid:        new(id),
+			RunName:        new(name),
+			ExperimentId:   new(request.GetExperimentId()),
+			UserId:         new(request.GetUserId()),
 			Status:         protos.RunStatus_RUNNING.Enum(),
-			StartTime:      proto.Int64(request.GetStartTime()),
-			ArtifactUri:    proto.String(location),
-			LifecycleStage: proto.String(active),
+			StartTime:      new(request.GetStartTime()),
+			ArtifactUri:    new(location),
+			LifecycleStage: new(active),
 		},
 		Data:   &protos.RunData{Tags: tags},
 		Inputs: &protos.RunInputs{},
@@ -248,11 +259,11 @@ func nameRun(request *protos.CreateRun) (name string, tags []*protos.RunTag, err
 
 	// The messages are the caller's: the answer gets its own.
 	for _, tag := range request.GetTags() {
-		tags = append(tags, &protos.RunTag{Key: proto.String(tag.GetKey()), Value: proto.String(tag.GetValue())})
+		tags = append(tags, &protos.RunTag{Key: new(tag.GetKey()), Value: new(tag.GetValue())})
 	}
 
 	if inTag == "" {
-		tags = append(tags, &protos.RunTag{Key: proto.String(runNameTag), Value: proto.String(name)})
+		tags = append(tags, &protos.RunTag{Key: new(runNameTag), Value: new(name)})
 	}
 
 	return name, tags, nil
@@ -284,7 +295,7 @@ func (s *Store) UpdateRun(ctx context.Context, request *protos.UpdateRun) (*prot
 
 func updateRun(tx *database.Tx, found schema.Run, request *protos.UpdateRun) (*protos.RunInfo, error) {
 	if request.Status != nil {
-		found.Status = proto.String(request.GetStatus().String())
+		found.Status = new(request.GetStatus().String())
 	}
 
 	if request.EndTime != nil {
@@ -297,7 +308,7 @@ func updateRun(tx *database.Tx, found schema.Run, request *protos.UpdateRun) (*p
 	}
 
 	if name := request.GetRunName(); name != "" {
-		found.Name = proto.String(name)
+		found.Name = new(name)
 		if err := setRunName(tx, found.RunUUID, name); err != nil {
 			return nil, err
 		}

@@ -12,6 +12,11 @@ import (
 	"github.com/mlflow/mlflow-go/pkg/protos"
 )
 
+const onWindows = runtime.GOOS == "windows"
+
+// fileScheme is the scheme of local files.
+const fileScheme = "file"
+
 // AppendPath appends POSIX paths to the path of a URI or to a plain path and leaves its query and
 // fragment where they are: s3://b/base?x=1 and run/artifacts make s3://b/base/run/artifacts?x=1
 // (append_to_uri_path).
@@ -74,7 +79,7 @@ func CheckQuery(query string) error {
 // IsLocal says whether a location is a path on this machine: no scheme, or file: without a remote
 // host, which is an error (is_local_uri).
 func IsLocal(location string) (bool, error) {
-	if runtime.GOOS == "windows" && strings.HasPrefix(location, `\\`) {
+	if onWindows && strings.HasPrefix(location, `\\`) {
 		return false, nil
 	}
 
@@ -90,14 +95,14 @@ func IsLocal(location string) (bool, error) {
 	switch {
 	case parts.Scheme == "":
 		return true, nil
-	case parts.Scheme == "file" && remote:
+	case parts.Scheme == fileScheme && remote:
 		return false, contract.Errorf(protos.ErrorCode_INTERNAL_ERROR,
 			"%s is not a valid remote uri. For remote access on windows, please consider using a different scheme "+
 				"such as SMB (e.g. smb://<hostname>/<path>).", location)
-	case parts.Scheme == "file":
+	case parts.Scheme == fileScheme:
 		return true, nil
 	default:
-		return runtime.GOOS == "windows" && !remote && len(parts.Scheme) == 1, nil
+		return onWindows && !remote && len(parts.Scheme) == 1, nil
 	}
 }
 
@@ -115,7 +120,7 @@ func ResolveLocal(location string) (string, error) {
 	}
 
 	file := location
-	if strings.HasPrefix(location, "file:") {
+	if strings.HasPrefix(location, fileScheme+":") {
 		file = parts.Path
 	}
 
@@ -131,12 +136,12 @@ func ResolveLocal(location string) (string, error) {
 
 	absolute := joinPurePath(slashed(directory), slashed(file))
 
-	if parts.Scheme == "" && runtime.GOOS != "windows" {
+	if parts.Scheme == "" && !onWindows {
 		return absolute, nil
 	}
 
 	// urlsplit knows no parameters, so they are part of the path already.
-	resolved := Parts{Scheme: "file", Path: absolute}
+	resolved := Parts{Scheme: fileScheme, Path: absolute}
 	if parts.Scheme != "" {
 		resolved.Query, resolved.Fragment = parts.Query, parts.Fragment
 	}
@@ -146,7 +151,7 @@ func ResolveLocal(location string) (string, error) {
 
 // isAbsolute is pathlib's is_absolute: on Windows a drive and a root.
 func isAbsolute(file string) bool {
-	if runtime.GOOS == "windows" {
+	if onWindows {
 		return len(file) > 2 && file[1] == ':' && (file[2] == '/' || file[2] == '\\')
 	}
 
@@ -154,7 +159,7 @@ func isAbsolute(file string) bool {
 }
 
 func slashed(file string) string {
-	if runtime.GOOS == "windows" {
+	if onWindows {
 		return strings.ReplaceAll(file, `\`, "/")
 	}
 
@@ -163,19 +168,19 @@ func slashed(file string) string {
 
 // joinPurePath joins as pathlib does: empty and "." segments go, ".." stays.
 func joinPurePath(base, relative string) string {
-	joined := strings.TrimSuffix(base, "/")
+	segments := []string{strings.TrimSuffix(base, "/")}
 
 	for segment := range strings.SplitSeq(relative, "/") {
 		if segment != "" && segment != "." {
-			joined += "/" + segment
+			segments = append(segments, segment)
 		}
 	}
 
-	if joined == "" {
-		return "/"
+	if joined := strings.Join(segments, "/"); joined != "" {
+		return joined
 	}
 
-	return joined
+	return "/"
 }
 
 // join appends even an absolute suffix below the prefix

@@ -30,7 +30,7 @@ var (
 	}
 	// schemes that are followed by // even without a host (urllib.parse.uses_netloc).
 	usesNetloc = []string{
-		"", "ftp", "http", "gopher", "nntp", "telnet", "imap", "wais", "file", "mms", "https",
+		"", "ftp", "http", "gopher", "nntp", "telnet", "imap", "wais", fileScheme, "mms", "https",
 		"shttp", "snews", "prospero", "rtsp", "rtspu", "rsync", "svn", "svn+ssh", "sftp", "nfs",
 		"git", "git+ssh", "ws", "wss",
 	}

@@ -1,0 +1,592 @@
+package handlers_test
+
+import (
+	"bufio"
+	_ "embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/mlflow/mlflow-go/pkg/codec"
+	"github.com/mlflow/mlflow-go/pkg/contract"
+	"github.com/mlflow/mlflow-go/pkg/database"
+	"github.com/mlflow/mlflow-go/pkg/databasetest"
+	"github.com/mlflow/mlflow-go/pkg/handlers"
+	"github.com/mlflow/mlflow-go/pkg/tracking"
+	"github.com/mlflow/mlflow-go/pkg/validation"
+)
+
+//go:embed testdata/oracle.py
+var oracleScript string
+
+const artifactRoot = "mlflow-artifacts://storage:8080/root"
+
+// exchange is a request, sent to MLflow and to ourselves, each with a database of its own.
+type exchange struct {
+	method, path string
+	members      map[string]any
+}
+
+func post(path string, members map[string]any) exchange { return exchange{"POST", path, members} }
+
+func get(path string, members map[string]any) exchange { return exchange{"GET", path, members} }
+
+type answer struct {
+	Status int    `json:"status"`
+	Body   string `json:"body"`
+}
+
+// side answers requests. Ids that it made up are known by names: $run0, $run1, … stand for them
+// in requests.
+type side struct {
+	answer func(t *testing.T, e exchange) answer
+	dump   func(t *testing.T) []string
+	runs   []string
+}
+
+func newOurs(t *testing.T, uri string) *side {
+	t.Helper()
+
+	db := databasetest.Open(t, uri)
+	store, err := tracking.New(db, tracking.Options{ArtifactRoot: artifactRoot})
+	require.NoError(t, err)
+	require.NoError(t, store.Initialize(t.Context()))
+
+	service := handlers.Tracking(store, handlers.Locations{Trusted: []string{artifactRoot}})
+
+	return &side{
+		answer: func(t *testing.T, e exchange) answer {
+			t.Helper()
+
+			return serve(t, service, e)
+		},
+		dump: func(t *testing.T) []string {
+			t.Helper()
+
+			return dump(t, db)
+		},
+	}
+}
+
+// serve is the server's way of a request, without the server.
+func serve(t *testing.T, service contract.MlflowService, e exchange) answer {
+	t.Helper()
+
+	method := methodAt(t, e)
+	message := method.NewRequest()
+
+	var (
+		request *codec.Request
+		err     error
+	)
+
+	if e.method == "GET" {
+		request, err = codec.DecodeQuery([]byte(e.query()), message)
+	} else {
+		request, err = codec.DecodeBody(e.body(t), message)
+	}
+
+	if err == nil {
+		err = validation.Check(method, request)
+	}
+
+	if err == nil {
+		response, failed := method.Call(t.Context(), service, message)
+		if failed == nil {
+			return answer{http.StatusOK, string(codec.Encode(nil, response))}
+		}
+
+		err = failed
+	}
+
+	failure := contract.AsError(err)
+
+	return answer{codec.HTTPStatus(failure.Code), string(codec.EncodeError(nil, failure))}
+}
+
+func methodAt(t *testing.T, e exchange) contract.Method {
+	t.Helper()
+
+	for _, method := range contract.Methods {
+		for _, endpoint := range method.Endpoints {
+			if endpoint.Verb == e.method && endpoint.Path == "/mlflow/"+e.path {
+				return method
+			}
+		}
+	}
+
+	t.Fatalf("no method answers %s %s", e.method, e.path)
+
+	return contract.Method{}
+}
+
+func (e exchange) query() string {
+	query := make(url.Values)
+	for name, value := range e.members {
+		query.Set(name, fmt.Sprint(value))
+	}
+
+	return query.Encode()
+}
+
+func (e exchange) body(t *testing.T) []byte {
+	t.Helper()
+
+	body, err := json.Marshal(e.members)
+	require.NoError(t, err)
+
+	return body
+}
+
+// newMLflow starts MLflow; it reads the same tables for a dump as we do.
+func newMLflow(t *testing.T, uri string) *side {
+	t.Helper()
+
+	python, err := databasetest.Python()
+	require.NoError(t, err)
+
+	process := exec.Command(python, "-c", oracleScript, uri, artifactRoot)
+	process.Env = append(os.Environ(), "MLFLOW_DISABLE_TELEMETRY=true", "MLFLOW_LOGGING_LEVEL=CRITICAL")
+
+	input, err := process.StdinPipe()
+	require.NoError(t, err)
+	output, err := process.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, process.Start())
+	t.Cleanup(func() {
+		_ = input.Close()
+		_ = process.Wait()
+	})
+
+	lines := bufio.NewReader(output)
+
+	return &side{
+		answer: func(t *testing.T, e exchange) answer {
+			t.Helper()
+
+			request := map[string]any{"method": e.method, "path": e.path}
+			if e.method == "GET" {
+				request["query"] = e.query()
+			} else {
+				request["body"] = string(e.body(t))
+			}
+
+			line, err := json.Marshal(request)
+			require.NoError(t, err)
+			_, err = input.Write(append(line, '\n'))
+			require.NoError(t, err)
+
+			reply, err := lines.ReadBytes('\n')
+			if errors.Is(err, io.EOF) {
+				t.Fatal("MLflow ended")
+			}
+
+			require.NoError(t, err)
+
+			var a answer
+
+			require.NoError(t, json.Unmarshal(reply, &a))
+
+			return a
+		},
+		dump: func(t *testing.T) []string {
+			t.Helper()
+
+			return dump(t, databasetest.Open(t, uri))
+		},
+	}
+}
+
+var (
+	runIDPattern  = regexp.MustCompile(`[0-9a-f]{32}`)
+	timePattern   = regexp.MustCompile(`\b1[78]\d{11}\b`)
+	namePattern   = regexp.MustCompile(`\b[a-z]+-[a-z]+-\d{1,4}\b`)
+	sqlPattern    = regexp.MustCompile(`(\\nDETAIL|\\n\[SQL).*", "sqlstate"`)
+	flushPattern  = regexp.MustCompile(`\(raised as a result of [^)]*\)\\n`)
+	driverPattern = regexp.MustCompile(`\(psycopg2?\.(errors\.)?\w+\)`)
+)
+
+// exchange sends a request and gives the answer with what differs by nature made the same: ids,
+// times, random names, and the part of database errors that shows the statement.
+func (s *side) exchange(t *testing.T, e exchange) answer {
+	t.Helper()
+
+	a := s.answer(t, exchange{e.method, e.path, s.resolve(e.members).(map[string]any)})
+
+	if e.path == "runs/create" && a.Status == http.StatusOK {
+		s.runs = append(s.runs, runIDPattern.FindString(a.Body))
+	}
+
+	a.Body = s.normal(a.Body)
+
+	return a
+}
+
+func (s *side) normal(text string) string {
+	for i, id := range s.runs {
+		text = strings.ReplaceAll(text, id, "$run"+strconv.Itoa(i))
+	}
+
+	text = runIDPattern.ReplaceAllString(text, "<id>")
+	text = timePattern.ReplaceAllString(text, "<time>")
+	text = namePattern.ReplaceAllString(text, "<name>")
+	text = flushPattern.ReplaceAllString(text, "")
+	text = driverPattern.ReplaceAllString(text, "(psycopg)")
+
+	return sqlPattern.ReplaceAllString(text, `", "sqlstate"`)
+}
+
+func (s *side) resolve(value any) any {
+	switch value := value.(type) {
+	case string:
+		if number, found := strings.CutPrefix(value, "$run"); found {
+			if i, err := strconv.Atoi(number); err == nil && i < len(s.runs) {
+				return s.runs[i]
+			}
+		}
+
+		return value
+	case map[string]any:
+		resolved := make(map[string]any, len(value))
+		for name, member := range value {
+			resolved[name] = s.resolve(member)
+		}
+
+		return resolved
+	default:
+		return value
+	}
+}
+
+// dump gives the rows of the tables that tracking writes, sorted.
+func dump(t *testing.T, db *database.DB) []string {
+	t.Helper()
+
+	var rows []string
+
+	for table, columns := range map[string]string{
+		"experiments":     "experiment_id, name, artifact_location, lifecycle_stage, workspace, creation_time > 0, last_update_time > 0",
+		"experiment_tags": `"key", value, experiment_id`,
+		"runs": "run_uuid, name, source_type, source_name, entry_point_name, user_id, status, start_time, end_time, " +
+			"deleted_time > 0, source_version, lifecycle_stage, artifact_uri, experiment_id",
+		"tags":           `"key", value, run_uuid`,
+		"params":         `"key", value, run_uuid`,
+		"metrics":        `"key", value, timestamp, step, is_nan, run_uuid`,
+		"latest_metrics": `"key", value, timestamp, step, is_nan, run_uuid`,
+	} {
+		require.NoError(t, db.Read(t.Context(), func(tx *database.Tx) error {
+			found, err := tx.Query("SELECT " + columns + " FROM " + table)
+			if err != nil {
+				return err
+			}
+			defer func() { require.NoError(t, found.Close()) }()
+
+			names, err := found.Columns()
+			if err != nil {
+				return err
+			}
+
+			for found.Next() {
+				values := make([]any, len(names))
+				for i := range values {
+					values[i] = new(any)
+				}
+
+				if err := found.Scan(values...); err != nil {
+					return err
+				}
+
+				row := []string{table}
+				for _, value := range values {
+					row = append(row, fmt.Sprint(*value.(*any)))
+				}
+
+				rows = append(rows, strings.Join(row, " "))
+			}
+
+			return found.Err()
+		}))
+	}
+
+	return rows
+}
+
+// TestAgreesWithMLflow sends the same requests to MLflow and to ourselves and holds answers equal,
+// byte for byte, and at the end the tables.
+func TestAgreesWithMLflow(t *testing.T) {
+	for _, source := range databasetest.Sources() {
+		t.Run(source.Name, func(t *testing.T) {
+			theirs, ours := newMLflow(t, source.URI(t)), newOurs(t, source.URI(t))
+
+			for _, part := range []struct {
+				name      string
+				exchanges []exchange
+			}{
+				{"Rules", rules()}, {"Names", names()}, {"Logging", logging()},
+			} {
+				t.Run(part.name, func(t *testing.T) {
+					theirs.runs, ours.runs = nil, nil
+
+					for i, e := range part.exchanges {
+						want, got := theirs.exchange(t, e), ours.exchange(t, e)
+						if e.path == "runs/get" && want.Status == got.Status && want.Status == http.StatusOK && source.Name == "postgresql" {
+							want.Body, got.Body = unordered(t, want.Body), unordered(t, got.Body)
+						}
+
+						if want != got {
+							t.Errorf("%d: %s %s %v\nMLflow %d %s\nours   %d %s",
+								i, e.method, e.path, e.members, want.Status, want.Body, got.Status, got.Body)
+						}
+					}
+
+					require.Equal(t, theirs.rows(t), ours.rows(t))
+				})
+			}
+		})
+	}
+}
+
+// unordered sorts a run's lists. PostgreSQL gives rows without ORDER BY as they lie in the table,
+// where an update moves them.
+func unordered(t *testing.T, body string) string {
+	t.Helper()
+
+	var parsed map[string]map[string]map[string]any
+
+	require.NoError(t, json.Unmarshal([]byte(body), &parsed))
+
+	for _, member := range parsed["run"]["data"] {
+		list, _ := member.([]any)
+		slices.SortFunc(list, func(a, b any) int {
+			return strings.Compare(a.(map[string]any)["key"].(string), b.(map[string]any)["key"].(string))
+		})
+	}
+
+	sorted, err := json.Marshal(parsed)
+	require.NoError(t, err)
+
+	return string(sorted)
+}
+
+func (s *side) rows(t *testing.T) []string {
+	t.Helper()
+
+	rows := s.dump(t)
+	for i, row := range rows {
+		rows[i] = s.normal(row)
+	}
+
+	slices.Sort(rows)
+
+	return rows
+}
+
+type m = map[string]any
+
+// rules are requests that come by every rule, on a fresh database.
+func rules() []exchange {
+	long := strings.Repeat
+	views := make([]any, 0, 51)
+	for i := range 50 {
+		views = append(views, m{"key": fmt.Sprint("mlflow.customView.view.v1.", i), "value": "{}"})
+	}
+
+	exchanges := slices.Grow([]exchange{
+		get("experiments/get", m{"experiment_id": "0"}),
+		post("experiments/create", m{"name": "one", "tags": []any{m{"key": "b", "value": "1"}, m{"key": "a", "value": "2"}}}),
+		get("experiments/get", m{"experiment_id": "1"}),
+		get("experiments/get-by-name", m{"experiment_name": "one"}),
+		get("experiments/get-by-name", m{"experiment_name": "ONE"}),
+		post("experiments/create", m{"name": "one"}),
+		post("experiments/create", m{"name": "views", "tags": views}),
+		post("experiments/create", m{"name": "too many", "tags": append(slices.Clone(views), m{"key": "mlflow.customView.view", "value": ""})}),
+		post("experiments/set-experiment-tag", m{"experiment_id": "2", "key": "mlflow.customView.viewX", "value": "x"}),
+		post("experiments/set-experiment-tag", m{"experiment_id": "3", "key": "mlflow.customView.viewX", "value": "x"}),
+		post("experiments/set-experiment-tag", m{"experiment_id": "3", "key": "mlflow.customView.view.v1.0", "value": "x"}),
+		post("experiments/set-experiment-tag", m{"experiment_id": "3", "key": "mlflow.customView.view.v1.99", "value": "x"}),
+		post("experiments/set-experiment-tag", m{"experiment_id": "999", "key": "mlflow.customView.viewX", "value": "x"}),
+		post("experiments/set-experiment-tag", m{"experiment_id": "1", "key": "mlflow.trace.archivalRetention", "value": "x"}),
+		post("experiments/set-experiment-tag", m{"experiment_id": "1", "key": "mlflow.trace.archiveNow", "value": `{"older_than": 3}`}),
+		post("experiments/set-experiment-tag", m{"experiment_id": "1", "key": "b", "value": "changed"}),
+		post("experiments/delete-experiment-tag", m{"experiment_id": "1", "key": "nope"}),
+		post("experiments/delete-experiment-tag", m{"experiment_id": "1", "key": "a"}),
+		get("experiments/get", m{"experiment_id": "1"}),
+		post("experiments/update", m{"experiment_id": "1", "new_name": "Default"}),
+		post("experiments/update", m{"experiment_id": "1", "new_name": long("x", 501)}),
+		post("experiments/update", m{"experiment_id": "1", "new_name": "uno"}),
+		post("experiments/update", m{"experiment_id": "77", "new_name": "uno"}),
+		post("runs/create", m{"experiment_id": "1", "user_id": "me", "start_time": 5, "run_name": "first", "tags": []any{m{"key": "b", "value": "1"}, m{"key": "a", "value": "2"}}}),
+		post("runs/create", m{"experiment_id": " 1 "}),
+		post("runs/create", m{"experiment_id": "1", "run_name": "a", "tags": []any{m{"key": "mlflow.runName", "value": "b"}}}),
+		post("runs/create", m{"experiment_id": "1", "run_name": "a", "tags": []any{m{"key": "x", "value": "b"}, m{"key": "x", "value": "b"}}}),
+		post("runs/create", m{"experiment_id": "1", "tags": []any{m{"key": "mlflow.runName", "value": ""}}}),
+		get("runs/get", m{"run_id": "$run0"}),
+		get("runs/get", m{"run_uuid": "$run1"}),
+		get("runs/get", m{"run_id": "nope"}),
+		post("runs/update", m{"run_id": "$run0", "status": "FINISHED", "end_time": 0}),
+		post("runs/update", m{"run_id": "$run0", "end_time": 17, "run_name": "zweiter"}),
+		post("runs/update", m{"run_uuid": "$run0", "run_name": ""}),
+		post("runs/update", m{"run_id": "nope"}),
+		post("runs/log-metric", m{"run_id": "$run0", "key": "m", "value": "NaN", "timestamp": 1, "step": 1}),
+		post("runs/log-metric", m{"run_id": "$run0", "key": "m", "value": "-Infinity", "timestamp": 1, "step": 2}),
+		post("runs/log-metric", m{"run_uuid": "$run0", "key": "m", "value": "1.5", "timestamp": "2"}),
+		post("runs/log-metric", m{"run_id": "$run0", "key": "m", "value": 1, "timestamp": 1, "step": 1, "model_id": "m-nope"}),
+		post("runs/log-metric", m{"run_id": "$run0", "key": "m", "value": 1, "timestamp": 1, "dataset_name": "d"}),
+		post("runs/log-metric", m{"run_id": "$run0", "key": "../m", "value": 1, "timestamp": 1, "model_id": "x"}),
+		post("runs/log-metric", m{"run_id": "nope", "key": "../m", "value": 1, "timestamp": 1, "model_id": "x"}),
+		post("runs/log-metric", m{"run_id": "nope", "key": "../m", "value": 1, "timestamp": 1}),
+		get("metrics/get-history", m{"run_id": "$run0", "metric_key": "m"}),
+		get("metrics/get-history", m{"run_id": "$run0", "metric_key": "m", "max_results": 2}),
+		get("metrics/get-history", m{"run_id": "$run0", "metric_key": "m", "max_results": 2, "page_token": "eyJvZmZzZXQiOiAyfQ=="}),
+		get("metrics/get-history", m{"run_id": "$run0", "metric_key": "m", "max_results": 0}),
+		get("metrics/get-history", m{"run_id": "$run0", "metric_key": "m", "max_results": -3}),
+		get("metrics/get-history", m{"run_id": "nope", "metric_key": "m"}),
+		post("runs/log-parameter", m{"run_id": "$run0", "key": "p", "value": "1"}),
+		post("runs/log-parameter", m{"run_id": "$run0", "key": "p", "value": "1"}),
+		post("runs/log-parameter", m{"run_id": "$run0", "key": "p", "value": "2"}),
+		post("runs/log-parameter", m{"run_id": "$run0", "key": "long", "value": long("é", 6001)}),
+		post("runs/log-parameter", m{"run_id": "$run0", "key": "empty"}),
+		post("runs/set-tag", m{"run_id": "$run0", "key": "mlflow.runName", "value": "dritter"}),
+		post("runs/set-tag", m{"run_id": "$run0", "key": "mlflow.runName", "value": ""}),
+		post("runs/set-tag", m{"run_id": "$run0", "key": "long", "value": long("é", 8001)}),
+		post("runs/set-tag", m{"run_id": "$run0", "key": long("k", 251), "value": ""}),
+		post("runs/delete-tag", m{"run_id": "$run0", "key": "long"}),
+		post("runs/delete-tag", m{"run_id": "$run0", "key": "long"}),
+		post("runs/log-batch", m{"run_id": "$run0"}),
+		post("runs/log-batch", m{"run_id": "-"}),
+		post("runs/log-batch", m{"run_id": "$run0", "params": []any{m{"key": "p", "value": "it's"}, m{"key": "empty", "value": `"`}}}),
+		get("runs/get", m{"run_id": "$run0"}),
+		post("runs/delete", m{"run_id": "$run0"}),
+		post("runs/log-batch", m{"run_id": "$run0"}),
+		post("runs/set-tag", m{"run_id": "$run0", "key": "a", "value": ""}),
+		post("runs/delete-tag", m{"run_id": "$run0", "key": "a"}),
+		post("runs/update", m{"run_id": "$run0"}),
+		get("runs/get", m{"run_id": "$run0"}),
+		post("runs/restore", m{"run_id": "$run0"}),
+		post("runs/restore", m{"run_id": "nope"}),
+		post("runs/delete", m{"run_id": "nope"}),
+		post("runs/delete", m{"run_id": "$run1"}),
+		post("experiments/delete", m{"experiment_id": "1"}),
+		post("experiments/delete", m{"experiment_id": "1"}),
+		post("experiments/update", m{"experiment_id": "1", "new_name": "x"}),
+		post("experiments/set-experiment-tag", m{"experiment_id": "1", "key": "a", "value": "b"}),
+		post("experiments/delete-experiment-tag", m{"experiment_id": "1", "key": "b"}),
+		post("runs/create", m{"experiment_id": "1"}),
+		get("experiments/get-by-name", m{"experiment_name": "uno"}),
+		post("experiments/create", m{"name": "uno"}),
+		get("runs/get", m{"run_id": "$run1"}),
+		post("experiments/restore", m{"experiment_id": "1"}),
+		post("experiments/restore", m{"experiment_id": "1"}),
+		get("runs/get", m{"run_id": "$run1"}),
+	}, 64)
+
+	for _, id := range []string{"abc", "1_0", "+1", "٣", "12345", " ", "1.0", "-1"} {
+		exchanges = append(exchanges, get("experiments/get", m{"experiment_id": id}))
+	}
+
+	for i, location := range []string{
+		"s3://bucket/path", "s3://bucket/path?x=1", "s3://bucket/x#frag", "ftp://host/x;type=a", "s3://b?x=..", "s3://b?x=%252e%252e",
+		"http://evil/x", "HTTPS://evil/x", "mlflow-artifacts:/x", "mlflow-artifacts://storage:8080/x", "http://storage:8080/y",
+		"mlflow-artifacts://evil/x", "hdfs:/x", "hdfs://namenode/x", "http://storage:99999/", `http://a\b/`, "abfss://c@evil.net/x",
+		"runs:/abc/model", "wasbs://c@a.blob.core.windows.net/x", "file:///absolute/x", "/absolute/y/", "dbfs:/x", "gs://" + long("x", 2050),
+		"s3://bucket/trailing/", "s3:relative", "a:b", "file://remote/x",
+	} {
+		name := "at " + strconv.Itoa(i)
+		exchanges = append(exchanges,
+			post("experiments/create", m{"name": name, "artifact_location": location}),
+			get("experiments/get-by-name", m{"experiment_name": name}),
+		)
+	}
+
+	return exchanges
+}
+
+// names are odd ones, for the rule for names and how messages quote them.
+func names() []exchange {
+	random := rand.New(rand.NewPCG(1, 2))
+	alphabet := []rune("ab/.._- :*\\'\"\n\t\x00\x7fé²½Ⅷ٣_\u6f22\u0301\u200b\u2028😀\U000e0001\ufeff")
+	const count = 400
+
+	exchanges := make([]exchange, 0, 1+count)
+	exchanges = append(exchanges, post("runs/create", m{"experiment_id": "0"}))
+
+	for i := range count {
+		name := make([]rune, random.IntN(6))
+		for j := range name {
+			name[j] = alphabet[random.IntN(len(alphabet))]
+		}
+
+		list, member := [][2]string{{"metrics", "m"}, {"params", "p"}, {"tags", "t"}}[i%3][0], m{"key": string(name)}
+		if list == "metrics" {
+			member["value"], member["timestamp"] = i, 0
+		} else {
+			member["value"] = string(name)
+		}
+
+		// A valid name isn't stored: the second item is refused.
+		exchanges = append(exchanges, post("runs/log-batch", m{"run_id": "$run0", list: []any{member}, "tags": []any{m{"key": "*"}}}))
+	}
+
+	return exchanges
+}
+
+// logging goes to few keys of few runs at random, so that everything collides.
+func logging() []exchange {
+	random := rand.New(rand.NewPCG(3, 4))
+	pick := func(of ...any) any { return of[random.IntN(len(of))] }
+	key := func() any { return pick("a", "b", "c", "d") }
+	point := func() m {
+		return m{
+			"key": key(), "value": pick(0, -1, 1.5, "NaN", "Infinity", "-Infinity", 1.7976931348623157e308, 5e-324),
+			"timestamp": pick(0, 1, 2), "step": pick(-1, 0, 1),
+		}
+	}
+	list := func(most int, item func() m) []any {
+		items := make([]any, random.IntN(most+1))
+		for i := range items {
+			items[i] = item()
+		}
+
+		return items
+	}
+
+	const count = 250
+
+	exchanges := make([]exchange, 0, 2+count)
+	exchanges = append(exchanges, post("runs/create", m{"experiment_id": "0"}), post("runs/create", m{"experiment_id": "0"}))
+
+	for range count {
+		run := pick("$run0", "$run1")
+		single := point()
+		single["run_id"] = run
+		exchanges = append(exchanges, []exchange{
+			post("runs/log-metric", single),
+			post("runs/log-parameter", m{"run_id": run, "key": key(), "value": pick("1", "2")}),
+			post("runs/set-tag", m{"run_id": run, "key": pick("a", "b", "mlflow.runName"), "value": pick("", "1", "2")}),
+			post("runs/log-batch", m{
+				"run_id":  run,
+				"metrics": list(8, point),
+				"params":  list(2, func() m { return m{"key": key(), "value": pick("1", "2")} }),
+				"tags":    list(3, func() m { return m{"key": pick("a", "b", "mlflow.runName"), "value": pick("", "1", "2")} }),
+			}),
+			post("runs/update", m{"run_id": run, "status": pick("RUNNING", "KILLED"), "run_name": pick("", "n")}),
+			get("metrics/get-history", m{"run_id": run, "metric_key": key(), "max_results": pick(1, 3, 100)}),
+			get("runs/get", m{"run_id": run}),
+		}[random.IntN(7)])
+	}
+
+	return exchanges
+}

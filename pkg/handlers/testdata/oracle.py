@@ -1,0 +1,35 @@
+"""Answer requests with MLflow's own handlers and store.
+
+Arguments: the database's URI and the default artifact root. Each line of standard input is a JSON
+object with the request's ``method``, its ``path`` below ``/api/2.0/mlflow/`` and its ``body`` or
+``query``; each line of standard output has the answer's ``status`` and ``body``.
+"""
+
+import json
+import os
+import sys
+
+
+def main() -> None:
+    """Serve until standard input ends."""
+    os.environ["_MLFLOW_SERVER_FILE_STORE"] = sys.argv[1]
+    os.environ["_MLFLOW_SERVER_ARTIFACT_ROOT"] = sys.argv[2]
+
+    from mlflow.server import app
+
+    client = app.test_client()
+    for line in sys.stdin:
+        request = json.loads(line)
+        response = client.open(
+            f"/api/2.0/mlflow/{request['path']}",
+            method=request["method"],
+            query_string=request.get("query"),
+            data=request.get("body"),
+            content_type="application/json" if "body" in request else None,
+        )
+        answer = {"status": response.status_code, "body": response.get_data(as_text=True)}
+        print(json.dumps(answer), flush=True)
+
+
+if __name__ == "__main__":
+    main()
