@@ -103,25 +103,6 @@ func (o Options) configure(pool *sql.DB) {
 	}
 }
 
-// connect calls ping until it succeeds, with MLflow's delays (create_sqlalchemy_engine_with_retry).
-func (db *DB) connect(ctx context.Context, ping func(context.Context) error) error {
-	for attempt := 1; ; attempt++ {
-		err := ping(ctx)
-		if err == nil {
-			return nil
-		}
-		if attempt >= db.options.ConnectAttempts || ctx.Err() != nil {
-			return fmt.Errorf("connecting to the database %s: %w", db.uri, err)
-		}
-		delay := 100 * time.Millisecond * (1<<attempt - 1)
-		db.options.Logger.WarnContext(ctx, "the database can't be reached, will try again",
-			"database", db.uri.String(), "error", err, "delay", delay)
-		if pause(ctx, delay) != nil {
-			return fmt.Errorf("connecting to the database %s: %w", db.uri, err)
-		}
-	}
-}
-
 func pause(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -162,27 +143,8 @@ func (db *DB) Close() error {
 	return errors.Join(errs...)
 }
 
-// enter counts a transaction in; the caller leaves by db.users.Done.
-func (db *DB) enter(ctx context.Context) error {
-	if inside, _ := ctx.Value(txKey{}).(*DB); inside == db {
-		return ErrNested
-	}
-	db.mu.RLock()
-	defer db.mu.RUnlock()
-	if db.closed {
-		return ErrClosed
-	}
-	db.users.Add(1)
-
-	return nil
-}
-
 // txKey marks the context of a transaction with its database.
 type txKey struct{}
-
-func (db *DB) begun(ctx context.Context, conn *sql.Conn) *Tx {
-	return &Tx{ctx: context.WithValue(ctx, txKey{}, db), db: db, conn: conn, interruptible: true}
-}
 
 // Read runs fn in a transaction that sees one snapshot and can't write. fn may run again. Drivers'
 // errors come back with MLflow's codes.
@@ -223,6 +185,44 @@ func (db *DB) Write(ctx context.Context, fn func(tx *Tx) error) error {
 	}
 
 	return nil
+}
+
+// connect calls ping until it succeeds, with MLflow's delays (create_sqlalchemy_engine_with_retry).
+func (db *DB) connect(ctx context.Context, ping func(context.Context) error) error {
+	for attempt := 1; ; attempt++ {
+		err := ping(ctx)
+		if err == nil {
+			return nil
+		}
+		if attempt >= db.options.ConnectAttempts || ctx.Err() != nil {
+			return fmt.Errorf("connecting to the database %s: %w", db.uri, err)
+		}
+		delay := 100 * time.Millisecond * (1<<attempt - 1)
+		db.options.Logger.WarnContext(ctx, "the database can't be reached, will try again",
+			"database", db.uri.String(), "error", err, "delay", delay)
+		if pause(ctx, delay) != nil {
+			return fmt.Errorf("connecting to the database %s: %w", db.uri, err)
+		}
+	}
+}
+
+// enter counts a transaction in; the caller leaves by db.users.Done.
+func (db *DB) enter(ctx context.Context) error {
+	if inside, _ := ctx.Value(txKey{}).(*DB); inside == db {
+		return ErrNested
+	}
+	db.mu.RLock()
+	defer db.mu.RUnlock()
+	if db.closed {
+		return ErrClosed
+	}
+	db.users.Add(1)
+
+	return nil
+}
+
+func (db *DB) begun(ctx context.Context, conn *sql.Conn) *Tx {
+	return &Tx{ctx: context.WithValue(ctx, txKey{}, db), db: db, conn: conn, interruptible: true}
 }
 
 // retry runs fn in a transaction of its own, again when the database asks for it.
@@ -319,7 +319,7 @@ func newRebound(d Dialect) *rebound { return &rebound{dialect: d} }
 
 func (r *rebound) query(text string) string {
 	if found, ok := r.queries.Load(text); ok {
-		return found.(string)
+		return found.(string) //nolint:forcetypeassert // only strings are stored
 	}
 	rewritten := r.dialect.Rebind(text)
 	if r.size.Load() < maxRebound {

@@ -40,11 +40,16 @@ func countExperiments(t *testing.T, db *database.DB) int {
 	return count
 }
 
-func requireCode(t *testing.T, err error, code protos.ErrorCode) *contract.Error {
+func requireCode(t *testing.T, err error, code protos.ErrorCode) {
+	t.Helper()
+	require.Equal(t, code, requireMLflow(t, err).Code)
+}
+
+// requireMLflow finds MLflow's error in a chain.
+func requireMLflow(t *testing.T, err error) *contract.Error {
 	t.Helper()
 	var found *contract.Error
 	require.ErrorAs(t, err, &found)
-	require.Equal(t, code, found.Code)
 
 	return found
 }
@@ -255,7 +260,7 @@ func TestRead(t *testing.T) {
 				if err != nil {
 					return err
 				}
-				defer rows.Close()
+				defer func() { assert.NoError(t, rows.Close()) }()
 				for rows.Next() {
 					var outer, inner string
 					if err := errors.Join(rows.Scan(&outer), tx.QueryRow(query).Scan(&inner)); err != nil {
@@ -515,8 +520,7 @@ func TestSQLiteSettings(t *testing.T) {
 
 		return nil
 	}))
-	var none error = sql.ErrNoRows
 	require.ErrorIs(t, db.Read(t.Context(), func(tx *database.Tx) error {
 		return tx.QueryRow("SELECT name FROM experiments").Scan(new(string))
-	}), none)
+	}), sql.ErrNoRows)
 }

@@ -8,7 +8,7 @@ import (
 // Dialect is what differs between databases: the text of statements, named by what a caller wants
 // to do. Methods that take column names quote them; conditions and comparisons return SQL with
 // "?" placeholders.
-type Dialect interface {
+type Dialect interface { //nolint:interfacebloat // each method is one difference between databases
 	// Name is MLflow's word: sqlite, postgresql, mysql or mssql.
 	Name() string
 	// Quote makes a table's or column's name safe to use ("key" is a reserved word in MySQL).
@@ -50,6 +50,11 @@ type Dialect interface {
 	// Tables is a query of the names of the tables that a plain name finds.
 	Tables() string
 }
+
+const (
+	in    = "IN"
+	notIn = "NOT IN"
+)
 
 // Upsert describes an insert that changes rows which exist already.
 type Upsert struct {
@@ -94,22 +99,22 @@ func repeat(item string, n int) string {
 	return item + strings.Repeat(", "+item, n-1)
 }
 
-func insert(d Dialect, verb, table string, columns []string, rows int) string {
-	return verb + " INTO " + d.Quote(table) + " (" + quoteAll(d, columns) + ") VALUES " + placeholders(len(columns), rows)
+func insert(d Dialect, table string, columns []string, rows int) string {
+	return "INSERT INTO " + d.Quote(table) + " (" + quoteAll(d, columns) + ") VALUES " + placeholders(len(columns), rows)
 }
 
 // compare is the comparison that every database but MySQL understands.
 func compare(column, operator string, values int) string {
 	switch {
-	case values == 0 && operator == "IN":
+	case values == 0 && operator == in:
 		return "1 = 0"
-	case values == 0 && operator == "NOT IN":
+	case values == 0 && operator == notIn:
 		return "1 = 1"
 	}
 	switch operator {
-	case "IN":
+	case in:
 		return column + " IN (" + repeat("?", values) + ")"
-	case "NOT IN":
+	case notIn:
 		return column + " NOT IN (" + repeat("?", values) + ")"
 	case "ILIKE":
 		return "lower(" + column + ") LIKE lower(?)"
@@ -121,7 +126,7 @@ func compare(column, operator string, values int) string {
 // onConflict is the upsert of SQLite and PostgreSQL.
 func onConflict(d Dialect, u Upsert) string {
 	var b strings.Builder
-	b.WriteString(insert(d, "INSERT", u.Table, u.Columns, u.Rows))
+	b.WriteString(insert(d, u.Table, u.Columns, u.Rows))
 	b.WriteString(" ON CONFLICT (" + quoteAll(d, u.Key) + ") DO UPDATE SET ")
 	for i, column := range u.Update {
 		if i > 0 {

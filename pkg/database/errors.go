@@ -18,6 +18,9 @@ var (
 	// ErrNested is the error of a transaction that was begun inside another one of the same
 	// database: on SQLite it would wait for itself.
 	ErrNested = errors.New("a transaction inside a transaction")
+	// ErrRolledBack is the error of a transaction whose function went on after a statement had
+	// failed, without a savepoint, on a database that then undoes it all.
+	ErrRolledBack = errors.New("the transaction was rolled back: one of its statements had failed")
 	// ErrExited is the error of a transaction whose function ended its goroutine.
 	ErrExited = errors.New("the transaction's function ended its goroutine")
 )

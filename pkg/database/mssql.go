@@ -11,6 +11,9 @@ type MSSQL struct{}
 // caseSensitive is the collation that MLflow compares text by.
 const caseSensitive = "Japanese_Bushu_Kakusu_100_CS_AS_KS_WS"
 
+// maxMSSQLParameters is the server's 2100 without the two that the protocol takes for itself.
+const maxMSSQLParameters = 2098
+
 // Name is MLflow's word for the database.
 func (MSSQL) Name() string { return "mssql" }
 
@@ -23,14 +26,14 @@ func (MSSQL) Quote(identifier string) string {
 func (MSSQL) Rebind(query string) string { return numbered(query, "@p") }
 
 // MaxParameters is the server's 2100 without the two that the protocol takes for itself.
-func (MSSQL) MaxParameters() int { return 2098 }
+func (MSSQL) MaxParameters() int { return maxMSSQLParameters }
 
 // Boolean is 1 or 0: the columns are of type bit.
 func (MSSQL) Boolean(value bool) string { return bit(value) }
 
 // Insert adds rows, at most 1000 of them.
 func (d MSSQL) Insert(table string, columns []string, rows int) string {
-	return insert(d, "INSERT", table, columns, rows)
+	return insert(d, table, columns, rows)
 }
 
 // InsertIgnore adds the rows that are new.
@@ -40,44 +43,6 @@ func (d MSSQL) InsertIgnore(table string, columns, key []string, rows int) strin
 
 // Upsert adds or changes rows.
 func (d MSSQL) Upsert(u Upsert) string { return d.merge(u) }
-
-// merge holds a range lock: without it, two of them could add the same row.
-func (d MSSQL) merge(u Upsert) string {
-	stored := func(column string) string { return "stored." + d.Quote(column) }
-	given := func(column string) string { return "given." + d.Quote(column) }
-	var b strings.Builder
-	b.WriteString("MERGE INTO " + d.Quote(u.Table) + " WITH (HOLDLOCK) AS stored USING (VALUES " +
-		placeholders(len(u.Columns), u.Rows) + ") AS given (" + quoteAll(d, u.Columns) + ") ON ")
-	for i, column := range u.Key {
-		if i > 0 {
-			b.WriteString(" AND ")
-		}
-		b.WriteString(stored(column) + " = " + given(column))
-	}
-	if len(u.Update) > 0 {
-		b.WriteString(" WHEN MATCHED")
-		if u.When != nil {
-			b.WriteString(" AND (" + u.When(stored, given) + ")")
-		}
-		b.WriteString(" THEN UPDATE SET ")
-		for i, column := range u.Update {
-			if i > 0 {
-				b.WriteString(", ")
-			}
-			b.WriteString(d.Quote(column) + " = " + given(column))
-		}
-	}
-	b.WriteString(" WHEN NOT MATCHED THEN INSERT (" + quoteAll(d, u.Columns) + ") VALUES (")
-	for i, column := range u.Columns {
-		if i > 0 {
-			b.WriteString(", ")
-		}
-		b.WriteString(given(column))
-	}
-	b.WriteString(");")
-
-	return b.String()
-}
 
 // InsertReturning adds one row and answers with its generated column.
 func (d MSSQL) InsertReturning(table string, columns []string, generated string) InsertReturning {
@@ -122,3 +87,41 @@ func (MSSQL) CurrentMillis() string {
 
 // Tables lists the tables of the user's schema.
 func (MSSQL) Tables() string { return "SELECT name FROM sys.tables WHERE schema_id = SCHEMA_ID()" }
+
+// merge holds a range lock: without it, two of them could add the same row.
+func (d MSSQL) merge(u Upsert) string {
+	stored := func(column string) string { return "stored." + d.Quote(column) }
+	given := func(column string) string { return "given." + d.Quote(column) }
+	var b strings.Builder
+	b.WriteString("MERGE INTO " + d.Quote(u.Table) + " WITH (HOLDLOCK) AS stored USING (VALUES " +
+		placeholders(len(u.Columns), u.Rows) + ") AS given (" + quoteAll(d, u.Columns) + ") ON ")
+	for i, column := range u.Key {
+		if i > 0 {
+			b.WriteString(" AND ")
+		}
+		b.WriteString(stored(column) + " = " + given(column))
+	}
+	if len(u.Update) > 0 {
+		b.WriteString(" WHEN MATCHED")
+		if u.When != nil {
+			b.WriteString(" AND (" + u.When(stored, given) + ")")
+		}
+		b.WriteString(" THEN UPDATE SET ")
+		for i, column := range u.Update {
+			if i > 0 {
+				b.WriteString(", ")
+			}
+			b.WriteString(d.Quote(column) + " = " + given(column))
+		}
+	}
+	b.WriteString(" WHEN NOT MATCHED THEN INSERT (" + quoteAll(d, u.Columns) + ") VALUES (")
+	for i, column := range u.Columns {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		b.WriteString(given(column))
+	}
+	b.WriteString(");")
+
+	return b.String()
+}

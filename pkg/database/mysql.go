@@ -8,6 +8,9 @@ import (
 // MySQL is the dialect of MySQL and MariaDB. Open doesn't take it yet.
 type MySQL struct{}
 
+// maxMySQLParameters is what a prepared statement can count.
+const maxMySQLParameters = 65535
+
 // Name is MLflow's word for the database.
 func (MySQL) Name() string { return "mysql" }
 
@@ -20,14 +23,14 @@ func (MySQL) Quote(identifier string) string {
 func (MySQL) Rebind(query string) string { return query }
 
 // MaxParameters is what a prepared statement can count.
-func (MySQL) MaxParameters() int { return 65535 }
+func (MySQL) MaxParameters() int { return maxMySQLParameters }
 
 // Boolean is 1 or 0: the columns are of type tinyint.
 func (MySQL) Boolean(value bool) string { return bit(value) }
 
 // Insert adds rows.
 func (d MySQL) Insert(table string, columns []string, rows int) string {
-	return insert(d, "INSERT", table, columns, rows)
+	return insert(d, table, columns, rows)
 }
 
 // InsertIgnore adds the rows that are new. INSERT IGNORE would hide other faults as well.
@@ -101,7 +104,7 @@ func (MySQL) Compare(column, operator string, text bool, values int) (condition 
 		return "(" + column + " " + operator + " ? AND BINARY " + column + " " + operator + " ?)", 2
 	case "!=":
 		return "(" + column + " != ? OR BINARY " + column + " != ?)", 2
-	case "IN", "NOT IN":
+	case in, notIn:
 		if values > 0 {
 			return "(BINARY " + compare(column, operator, values) + ")", 1
 		}

@@ -51,6 +51,10 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
+func invalidSetting(name, format string, args ...any) error {
+	return fmt.Errorf("%s %w: %s", name, ErrInvalid, fmt.Sprintf(format, args...))
+}
+
 // poolClasses are the names that MLflow takes, in its order.
 var poolClasses = []string{
 	"AssertionPool", "AsyncAdaptedQueuePool", "NullPool", "QueuePool", "SingletonThreadPool", "StaticPool",
@@ -77,12 +81,12 @@ func OptionsFromEnvironment(getenv func(string) string) (Options, error) {
 		}
 		value, err := strconv.Atoi(strings.TrimSpace(text))
 		if err != nil {
-			return Options{}, fmt.Errorf("%s: %q isn't a whole number", number.name, text)
+			return Options{}, invalidSetting(number.name, "%q isn't a whole number", text)
 		}
 		*number.target = value
 	}
 	if o.PoolSize < 0 {
-		return Options{}, fmt.Errorf("MLFLOW_SQLALCHEMYSTORE_POOL_SIZE: %d is negative", o.PoolSize)
+		return Options{}, invalidSetting("MLFLOW_SQLALCHEMYSTORE_POOL_SIZE", "%d is negative", o.PoolSize)
 	}
 	if recycle > 0 {
 		o.PoolRecycle = time.Duration(recycle) * time.Second
@@ -92,7 +96,7 @@ func OptionsFromEnvironment(getenv func(string) string) (Options, error) {
 	case "true", "1":
 		o.Echo = true
 	default:
-		return Options{}, fmt.Errorf("MLFLOW_SQLALCHEMYSTORE_ECHO: %q is none of true, false, 1, 0", echo)
+		return Options{}, invalidSetting("MLFLOW_SQLALCHEMYSTORE_ECHO", "%q is none of true, false, 1, 0", echo)
 	}
 	switch class := getenv("MLFLOW_SQLALCHEMYSTORE_POOLCLASS"); class {
 	case "", "QueuePool":
@@ -101,8 +105,9 @@ func OptionsFromEnvironment(getenv func(string) string) (Options, error) {
 	case "AssertionPool", "AsyncAdaptedQueuePool", "SingletonThreadPool", "StaticPool", "FallbackAsyncAdaptedQueuePool":
 		return Options{}, unsupported("MLFLOW_SQLALCHEMYSTORE_POOLCLASS=%s", class)
 	default:
-		return Options{}, fmt.Errorf("Invalid poolclass parameter: %s. Set environment variable "+ //nolint:revive,staticcheck // MLflow's sentence
-			"poolclass to empty or one of the following values: %s", class, strings.Join(poolClasses, " "))
+		return Options{}, invalidSetting("MLFLOW_SQLALCHEMYSTORE_POOLCLASS", "Invalid poolclass parameter: %s. Set "+
+			"environment variable poolclass to empty or one of the following values: %s",
+			class, strings.Join(poolClasses, " "))
 	}
 
 	return o, nil

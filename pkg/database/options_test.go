@@ -46,7 +46,7 @@ func TestOptionsFromEnvironment(t *testing.T) {
 	})
 	t.Run("ErrPoolClass", func(t *testing.T) {
 		_, err := read(map[string]string{"MLFLOW_SQLALCHEMYSTORE_POOLCLASS": "Puddle"})
-		require.EqualError(t, err, "Invalid poolclass parameter: Puddle. Set environment variable poolclass to empty or "+
+		require.EqualError(t, err, "MLFLOW_SQLALCHEMYSTORE_POOLCLASS can't be used: Invalid poolclass parameter: Puddle. Set environment variable poolclass to empty or "+
 			"one of the following values: AssertionPool AsyncAdaptedQueuePool NullPool QueuePool SingletonThreadPool "+
 			"StaticPool FallbackAsyncAdaptedQueuePool")
 	})

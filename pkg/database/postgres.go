@@ -22,6 +22,9 @@ import (
 // PostgreSQL is the dialect of PostgreSQL.
 type PostgreSQL struct{}
 
+// maxPostgresParameters is what the wire protocol can count.
+const maxPostgresParameters = 65535
+
 // Name is MLflow's word for the database.
 func (PostgreSQL) Name() string { return "postgresql" }
 
@@ -34,7 +37,7 @@ func (PostgreSQL) Quote(identifier string) string {
 func (PostgreSQL) Rebind(query string) string { return numbered(query, "$") }
 
 // MaxParameters is what the wire protocol can count.
-func (PostgreSQL) MaxParameters() int { return 65535 }
+func (PostgreSQL) MaxParameters() int { return maxPostgresParameters }
 
 // Boolean is TRUE or FALSE: the columns are of type boolean.
 func (PostgreSQL) Boolean(value bool) string {
@@ -47,7 +50,7 @@ func (PostgreSQL) Boolean(value bool) string {
 
 // Insert adds rows.
 func (d PostgreSQL) Insert(table string, columns []string, rows int) string {
-	return insert(d, "INSERT", table, columns, rows)
+	return insert(d, table, columns, rows)
 }
 
 // InsertIgnore adds the rows that are new.
@@ -93,13 +96,14 @@ func (PostgreSQL) Tables() string {
 // postgresParameters are the connection parameters that pgx knows as libpq does; the others of
 // libpq would be taken for settings of the server.
 var postgresParameters = map[string]bool{
-	"host": true, "port": true, "user": true, "password": true, "dbname": true, "passfile": true,
+	hostKey: true, "port": true, "user": true, "password": true, "dbname": true, "passfile": true,
 	"connect_timeout": true, "sslmode": true, "sslkey": true, "sslcert": true, "sslcertmode": true,
 	"sslrootcert": true, "sslnegotiation": true, "sslpassword": true, "sslsni": true, "krbsrvname": true,
 	"target_session_attrs": true, "service": true, "channel_binding": true, "require_auth": true,
 	"application_name": true, "options": true, "client_encoding": true,
-	"keepalives": true, "keepalives_idle": true, "keepalives_interval": true, "keepalives_count": true,
 }
+
+const hostKey = "host"
 
 // lockTimeout bounds the wait for a row that another transaction holds, as busyTimeout does for
 // SQLite. MLflow itself waits without end.
@@ -113,33 +117,9 @@ func postgresConfig(u *URI) (*pgx.ConnConfig, error) {
 	default:
 		return nil, unsupported("the PostgreSQL driver %q", u.Driver)
 	}
-	settings := map[string]string{"user": u.Username, "password": u.Password, "host": u.Host, "dbname": u.Database}
-	if u.Port != 0 {
-		settings["port"] = strconv.Itoa(u.Port)
-	}
-	var hosts, ports []string
-	for _, parameter := range u.Query {
-		switch {
-		case !postgresParameters[parameter.Key]:
-			return nil, unsupported("the PostgreSQL URI parameter %q", parameter.Key)
-		case parameter.Key == "host":
-			host, port := splitHost(parameter.Value)
-			hosts, ports = append(hosts, host), append(ports, port)
-		default:
-			settings[parameter.Key] = parameter.Value
-		}
-	}
-	if len(hosts) > 0 {
-		settings["host"] = strings.Join(hosts, ",")
-		if list := strings.Join(ports, ","); strings.Trim(list, ",") != "" {
-			settings["port"] = list
-		}
-	}
-	if encoding, ok := settings["client_encoding"]; ok {
-		if name := strings.ToLower(strings.ReplaceAll(encoding, "-", "")); name != "utf8" && name != "unicode" {
-			return nil, unsupported("client_encoding=%s", encoding)
-		}
-		delete(settings, "client_encoding")
+	settings, err := postgresSettings(u)
+	if err != nil {
+		return nil, err
 	}
 	keepAlive, err := keepAlive(settings)
 	if err != nil {
@@ -166,6 +146,40 @@ func postgresConfig(u *URI) (*pgx.ConnConfig, error) {
 	return config, nil
 }
 
+// postgresSettings are the URI's parts under libpq's names.
+func postgresSettings(u *URI) (map[string]string, error) {
+	settings := map[string]string{"user": u.Username, "password": u.Password, hostKey: u.Host, "dbname": u.Database}
+	if u.Port != 0 {
+		settings["port"] = strconv.Itoa(u.Port)
+	}
+	var hosts, ports []string
+	for _, parameter := range u.Query {
+		switch {
+		case !postgresParameters[parameter.Key] && keepAliveParameters[parameter.Key] == nil:
+			return nil, unsupported("the PostgreSQL URI parameter %q", parameter.Key)
+		case parameter.Key == hostKey:
+			host, port := splitHost(parameter.Value)
+			hosts, ports = append(hosts, host), append(ports, port)
+		default:
+			settings[parameter.Key] = parameter.Value
+		}
+	}
+	if len(hosts) > 0 {
+		settings[hostKey] = strings.Join(hosts, ",")
+		if list := strings.Join(ports, ","); strings.Trim(list, ",") != "" {
+			settings["port"] = list
+		}
+	}
+	if encoding, ok := settings["client_encoding"]; ok {
+		if name := strings.ToLower(strings.ReplaceAll(encoding, "-", "")); name != "utf8" && name != "unicode" {
+			return nil, unsupported("client_encoding=%s", encoding)
+		}
+		delete(settings, "client_encoding")
+	}
+
+	return settings, nil
+}
+
 // splitHost takes host:port apart, for the lists of hosts that SQLAlchemy allows; a path of a
 // Unix socket and an IPv6 address have no port.
 func splitHost(value string) (host, port string) {
@@ -179,8 +193,9 @@ func splitHost(value string) (host, port string) {
 
 // keepAlive takes libpq's keepalives parameters out of the settings; nil without one.
 func keepAlive(settings map[string]string) (*net.KeepAliveConfig, error) {
-	var config *net.KeepAliveConfig
-	for _, name := range []string{"keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count"} {
+	config := &net.KeepAliveConfig{Enable: true, Idle: -1, Interval: -1, Count: -1}
+	found := false
+	for name, set := range keepAliveParameters {
 		text, ok := settings[name]
 		if !ok {
 			continue
@@ -188,27 +203,37 @@ func keepAlive(settings map[string]string) (*net.KeepAliveConfig, error) {
 		delete(settings, name)
 		value, err := strconv.Atoi(text)
 		if err != nil || value < 0 {
-			return nil, fmt.Errorf("the PostgreSQL URI parameter %s=%s isn't a number", name, text)
+			return nil, fmt.Errorf("the PostgreSQL URI parameter %s=%s %w: it isn't a number", name, text, ErrInvalid)
 		}
-		if config == nil {
-			config = &net.KeepAliveConfig{Enable: true, Idle: -1, Interval: -1, Count: -1}
-		}
-		if value == 0 && name != "keepalives" {
-			continue // the system's default, as in libpq
-		}
-		switch name {
-		case "keepalives":
-			config.Enable = value != 0
-		case "keepalives_idle":
-			config.Idle = time.Duration(value) * time.Second
-		case "keepalives_interval":
-			config.Interval = time.Duration(value) * time.Second
-		default:
-			config.Count = value
-		}
+		set(config, value)
+		found = true
+	}
+	if !found {
+		return nil, nil //nolint:nilnil // no parameter is no fault
 	}
 
 	return config, nil
+}
+
+// keepAliveParameters are libpq's; 0 is the system's default.
+var keepAliveParameters = map[string]func(config *net.KeepAliveConfig, value int){
+	"keepalives": func(config *net.KeepAliveConfig, value int) { config.Enable = value != 0 },
+	"keepalives_idle": func(config *net.KeepAliveConfig, value int) {
+		config.Idle = positive(time.Duration(value) * time.Second)
+	},
+	"keepalives_interval": func(config *net.KeepAliveConfig, value int) {
+		config.Interval = positive(time.Duration(value) * time.Second)
+	},
+	"keepalives_count": func(config *net.KeepAliveConfig, value int) { config.Count = positive(value) },
+}
+
+// positive turns 0 into what package net takes for the system's default.
+func positive[T int | time.Duration](value T) T {
+	if value == 0 {
+		return -1
+	}
+
+	return value
 }
 
 // keywords writes a libpq connection string.
@@ -277,7 +302,7 @@ func (d *postgresDriver) Driver() driver.Driver { return d.prepared.Driver() }
 var beginPostgresWrite = fmt.Sprintf("BEGIN; SET LOCAL lock_timeout = %d", lockTimeout.Milliseconds())
 
 func (*postgresDriver) beginRead(ctx context.Context, conn *sql.Conn) error {
-	return simpleQuery(ctx, conn, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+	return simpleQuery(ctx, conn, "BEGIN READ ONLY, ISOLATION LEVEL REPEATABLE READ")
 }
 
 func (*postgresDriver) beginWrite(ctx context.Context, conn *sql.Conn) error {
@@ -289,7 +314,7 @@ func (*postgresDriver) beginWrite(ctx context.Context, conn *sql.Conn) error {
 func (*postgresDriver) commit(ctx context.Context, conn *sql.Conn) error {
 	tag, err := simpleQueryTag(ctx, conn, "COMMIT")
 	if err == nil && tag == "ROLLBACK" {
-		return errors.New("the transaction was rolled back: one of its statements had failed")
+		return ErrRolledBack
 	}
 
 	return err
@@ -323,7 +348,7 @@ func (*postgresDriver) execAll(ctx context.Context, tx *Tx, statements []Stateme
 			batch.Queue(tx.db.rebind(statement.Query), statement.Args...)
 		}
 
-		return driverConn.(*stdlib.Conn).Conn().SendBatch(ctx, batch).Close()
+		return pgxConn(driverConn).SendBatch(ctx, batch).Close()
 	})
 }
 
@@ -335,7 +360,7 @@ func simpleQuery(ctx context.Context, conn *sql.Conn, query string) error {
 
 func simpleQueryTag(ctx context.Context, conn *sql.Conn, query string) (tag string, err error) {
 	err = conn.Raw(func(driverConn any) error {
-		results, err := driverConn.(*stdlib.Conn).Conn().PgConn().Exec(ctx, query).ReadAll()
+		results, err := pgxConn(driverConn).PgConn().Exec(ctx, query).ReadAll()
 		if len(results) > 0 {
 			tag = results[len(results)-1].CommandTag.String()
 		}
@@ -346,19 +371,26 @@ func simpleQueryTag(ctx context.Context, conn *sql.Conn, query string) (tag stri
 	return tag, err
 }
 
+// pgxConn is what database/sql's connection wraps: postgresDriver makes no other.
+func pgxConn(driverConn any) *pgx.Conn {
+	return driverConn.(*stdlib.Conn).Conn() //nolint:forcetypeassert // see above
+}
+
 // operationalStates are the SQLSTATE classes that psycopg raises as OperationalError.
 const operationalStates = " 08 26 27 28 34 40 53 54 55 57 58 F0 "
+
+const psycopgOperational = "psycopg.OperationalError"
 
 func classifyPostgreSQL(err error) (failure, bool) {
 	var refused *pgconn.ConnectError
 	if errors.As(err, &refused) {
-		return failure{class: operational, name: "psycopg.OperationalError", message: "connection failed"}, true
+		return failure{class: operational, name: psycopgOperational, message: "connection failed"}, true
 	}
 	var found *pgconn.PgError
 	if !errors.As(err, &found) {
 		// What pgx says without the server's word is a broken or a timed out connection.
 		if pgconn.Timeout(err) || pgconn.SafeToRetry(err) || isNetworkError(err) {
-			return failure{class: operational, name: "psycopg.OperationalError", message: "the connection is lost"}, true
+			return failure{class: operational, name: psycopgOperational, message: "the connection is lost"}, true
 		}
 
 		return failure{}, false
@@ -366,7 +398,7 @@ func classifyPostgreSQL(err error) (failure, bool) {
 	f := failure{class: other, name: "psycopg.DatabaseError", message: found.Message}
 	switch class := found.Code[:min(2, len(found.Code))]; {
 	case strings.Contains(operationalStates, " "+class+" "):
-		f.class, f.name = operational, "psycopg.OperationalError"
+		f.class, f.name = operational, psycopgOperational
 	case class == "23":
 		f.class, f.name = integrity, "psycopg.IntegrityError"
 		f.unique = found.Code == "23505"

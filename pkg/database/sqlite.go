@@ -27,6 +27,10 @@ const (
 	busyTimeout = 20 * time.Second
 	// writerBusyTimeout is shorter: the writer waits in turns, to let go of callers that left.
 	writerBusyTimeout = 500 * time.Millisecond
+	// writeAheadLogPause is between two tries to have the file for oneself.
+	writeAheadLogPause = 50 * time.Millisecond
+	// maxSQLiteParameters is SQLITE_MAX_VARIABLE_NUMBER.
+	maxSQLiteParameters = 32766
 	// statementCache is how many prepared statements a connection keeps.
 	statementCache = 128
 )
@@ -43,14 +47,14 @@ func (SQLite) Quote(identifier string) string {
 func (SQLite) Rebind(query string) string { return query }
 
 // MaxParameters is SQLITE_MAX_VARIABLE_NUMBER.
-func (SQLite) MaxParameters() int { return 32766 }
+func (SQLite) MaxParameters() int { return maxSQLiteParameters }
 
 // Boolean is 1 or 0.
 func (SQLite) Boolean(value bool) string { return bit(value) }
 
 // Insert adds rows.
 func (d SQLite) Insert(table string, columns []string, rows int) string {
-	return insert(d, "INSERT", table, columns, rows)
+	return insert(d, table, columns, rows)
 }
 
 // InsertIgnore adds the rows that are new.
@@ -121,8 +125,7 @@ func sqliteFile(u *URI) (string, error) {
 	case u.Driver != "" && u.Driver != "pysqlite":
 		return "", unsupported("the SQLite driver %q", u.Driver)
 	case u.Host != "" || u.Username != "" || u.Port != 0:
-		return "", fmt.Errorf("can't read the database URI %q: SQLite URIs look like sqlite:///relative.db or "+
-			"sqlite:////absolute/path.db", u)
+		return "", invalidURI(u.String(), "SQLite URIs look like sqlite:///relative.db or sqlite:////absolute/path.db")
 	case u.Database == "" || u.Database == ":memory:":
 		return "", unsupported("an in-memory SQLite database (%s), which lives in one process", u)
 	case len(u.Query) > 0:
@@ -162,11 +165,12 @@ func openSQLite(ctx context.Context, u *URI, o Options) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(filepath.Dir(file), 0o777); err != nil { //nolint:gosec // as Python's mkdir: the umask decides
+	//nolint:gosec,mnd // as Python's mkdir: the umask decides
+	if err := os.MkdirAll(filepath.Dir(file), 0o777); err != nil {
 		return nil, fmt.Errorf("making the folder of the SQLite file: %w", err)
 	}
 	if info, err := os.Stat(file); err == nil && info.IsDir() {
-		return nil, fmt.Errorf("opening the SQLite file %q: it is a folder", file)
+		return nil, invalidURI(u.String(), "it is a folder")
 	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("opening the SQLite file: %w", err)
 	}
@@ -216,22 +220,10 @@ func writeAheadLog(ctx context.Context, conn *sql.Conn, o Options) error {
 		case !isSQLiteBusy(err) || time.Now().After(deadline):
 			return fmt.Errorf("turning on SQLite's write-ahead log: %w", err)
 		}
-		if err := pause(ctx, 50*time.Millisecond); err != nil {
+		if err := pause(ctx, writeAheadLogPause); err != nil {
 			return err
 		}
 	}
-}
-
-func isSQLiteBusy(err error) bool {
-	var failure sqlite3.Error
-
-	return errors.As(err, &failure) && (failure.Code == sqlite3.ErrBusy || failure.Code == sqlite3.ErrLocked)
-}
-
-func isSQLiteReadOnly(err error) bool {
-	var failure sqlite3.Error
-
-	return errors.As(err, &failure) && failure.Code == sqlite3.ErrReadonly
 }
 
 // sqliteDriver is how a transaction is run.
@@ -269,28 +261,4 @@ func execOn(ctx context.Context, conn *sql.Conn, statement string) error {
 	_, err := conn.ExecContext(ctx, statement)
 
 	return err
-}
-
-// classifySQLite sorts an error as Python's sqlite3 module does (_pysqlite_seterror).
-func classifySQLite(err error) (failure, bool) {
-	var found sqlite3.Error
-	if !errors.As(err, &found) {
-		return failure{}, false
-	}
-	f := failure{message: found.Error()}
-	switch found.Code { //nolint:exhaustive // the rest is sqlite3.DatabaseError and its like
-	case sqlite3.ErrError, sqlite3.ErrPerm, sqlite3.ErrAbort, sqlite3.ErrBusy, sqlite3.ErrLocked, sqlite3.ErrReadonly,
-		sqlite3.ErrInterrupt, sqlite3.ErrIoErr, sqlite3.ErrFull, sqlite3.ErrCantOpen, sqlite3.ErrProtocol,
-		sqlite3.ErrEmpty, sqlite3.ErrSchema:
-		f.class, f.name = operational, "sqlite3.OperationalError"
-	case sqlite3.ErrConstraint, sqlite3.ErrMismatch:
-		f.class, f.name = integrity, "sqlite3.IntegrityError"
-		f.unique = found.ExtendedCode == sqlite3.ErrConstraintUnique ||
-			found.ExtendedCode == sqlite3.ErrConstraintPrimaryKey ||
-			found.ExtendedCode == sqlite3.ErrConstraintRowID
-	default:
-		f.class, f.name = other, "sqlite3.DatabaseError"
-	}
-
-	return f, true
 }

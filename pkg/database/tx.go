@@ -133,20 +133,6 @@ func (tx *Tx) AfterCommit(hook func()) { tx.hooks = append(tx.hooks, hook) }
 // connection runs statements on a transaction's connection; gorm's ConnPool.
 type connection struct{ tx *Tx }
 
-func (c connection) statementContext(ctx context.Context) (context.Context, error) {
-	if c.tx.interruptible {
-		return ctx, nil
-	}
-
-	return context.Background(), ctx.Err()
-}
-
-func (c connection) echo(query string) {
-	if c.tx.db.options.Echo {
-		c.tx.db.options.Logger.InfoContext(c.tx.ctx, "SQL", "statement", query)
-	}
-}
-
 // PrepareContext is gorm's, which never asks for it: prepared statements are the driver's affair.
 func (c connection) PrepareContext(ctx context.Context, query string) (*sql.Stmt, error) {
 	ctx, err := c.statementContext(ctx)
@@ -188,4 +174,20 @@ func (c connection) QueryRowContext(ctx context.Context, query string, args ...a
 	c.echo(query)
 
 	return c.tx.conn.QueryRowContext(statementContext, query, args...)
+}
+
+// statementContext is the context that a statement runs in: none, in a transaction that others
+// share, once it was seen that the caller is still there.
+func (c connection) statementContext(ctx context.Context) (context.Context, error) {
+	if c.tx.interruptible {
+		return ctx, nil
+	}
+
+	return context.Background(), ctx.Err()
+}
+
+func (c connection) echo(query string) {
+	if c.tx.db.options.Echo {
+		c.tx.db.options.Logger.InfoContext(c.tx.ctx, "SQL", "statement", query)
+	}
 }

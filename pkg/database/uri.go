@@ -15,6 +15,14 @@ import (
 // this package doesn't honour. The caller leaves such a database to MLflow's own server.
 var ErrUnsupported = errors.New("not handled natively")
 
+// ErrInvalid is in the chain of an error about a URI or a setting that nobody could use.
+var ErrInvalid = errors.New("can't be used")
+
+// invalidURI never shows a password.
+func invalidURI(uri, format string, args ...any) error {
+	return fmt.Errorf("the database URI %q %w: %s", Redact(uri), ErrInvalid, fmt.Sprintf(format, args...))
+}
+
 func unsupported(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", ErrUnsupported, fmt.Sprintf(format, args...))
 }
@@ -71,11 +79,10 @@ func ParseURI(uri string) (*URI, error) {
 
 	m := uriPattern.FindStringSubmatch(uri)
 	if m == nil {
-		return nil, fmt.Errorf("can't read the database URI %q: it should look like "+
-			"dialect+driver://user:password@host:port/database", Redact(uri))
+		return nil, invalidURI(uri, "it should look like dialect+driver://user:password@host:port/database")
 	}
 	if m[1] != scheme {
-		return nil, fmt.Errorf("can't read the database URI %q: write %q in lower case", Redact(uri), m[1])
+		return nil, invalidURI(uri, "write %q in lower case", m[1])
 	}
 	parsed := &URI{
 		Dialect:  dialect,
@@ -89,7 +96,7 @@ func ParseURI(uri string) (*URI, error) {
 	if m[6] != "" {
 		port, err := strconv.Atoi(m[6])
 		if err != nil {
-			return nil, fmt.Errorf("can't read the database URI %q: the port isn't a number", Redact(uri))
+			return nil, invalidURI(uri, "the port isn't a number")
 		}
 		parsed.Port = port
 	}

@@ -58,7 +58,7 @@ func (db *DB) startWriter(ctx context.Context) error {
 		return errors.Join(err, conn.Close())
 	}
 	db.writer = &writer{db: db, conn: conn, queue: make(chan *member, maxGroup), done: make(chan struct{})}
-	go db.writer.run()
+	go db.writer.run() //nolint:contextcheck // it outlives whoever opened the database
 
 	return nil
 }
@@ -129,6 +129,7 @@ func (w *writer) run() {
 	group := make([]*member, 0, maxGroup)
 	for first := range w.queue {
 		group = append(group[:0], first)
+		// The members' contexts end their own part only.
 		if group = w.begin(group); len(group) > 0 {
 			group = w.group(group)
 		}

@@ -136,7 +136,9 @@ func TestGroup(t *testing.T) {
 			}()
 			time.Sleep(20 * time.Millisecond)
 			cancel()
-			assert.ErrorIs(t, <-left, context.Canceled) // before the group ends
+			if err := <-left; !errors.Is(err, context.Canceled) { // before the group ends
+				return fmt.Errorf("the caller who left got %w", err)
+			}
 
 			return addExperiment(tx, "a")
 		}, add("b"))
@@ -170,6 +172,35 @@ func TestOtherProcess(t *testing.T) {
 		require.NoError(t, db.Write(t.Context(), add("a")))
 		require.Greater(t, time.Since(start), 600*time.Millisecond)
 	})
+	t.Run("OK/Python", func(t *testing.T) {
+		const rows = 100
+		python, err := databasetest.Python()
+		require.NoError(t, err)
+		uri := databasetest.SQLite(t)
+		db := databasetest.Open(t, uri)
+		script := `import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1], timeout=20)
+for i in range(int(sys.argv[2])):
+    connection.execute("INSERT INTO experiments (name, workspace) VALUES (?, 'default')", (f"python-{i}",))
+    connection.commit()
+`
+		command := exec.Command(python, "-c", script, strings.TrimPrefix(uri, "sqlite:///"), strconv.Itoa(rows))
+		command.Stderr = os.Stderr
+		require.NoError(t, command.Start())
+		var wg sync.WaitGroup
+		for caller := range 4 {
+			wg.Go(func() {
+				for i := range rows {
+					if err := db.Write(t.Context(), add(strconv.Itoa(caller)+"-"+strconv.Itoa(i))); err != nil {
+						t.Error(err)
+					}
+				}
+			})
+		}
+		wg.Wait()
+		require.NoError(t, command.Wait())
+		require.Equal(t, 5*rows, countExperiments(t, db))
+	})
 	t.Run("ErrBusy", func(t *testing.T) {
 		uri := databasetest.SQLite(t)
 		db := databasetest.Open(t, uri)
@@ -177,7 +208,8 @@ func TestOtherProcess(t *testing.T) {
 		release := hold(t, uri)
 		defer release()
 		require.Zero(t, countExperiments(t, db)) // readers go on
-		found := requireCode(t, db.Write(t.Context(), add("a")), protos.ErrorCode_TEMPORARILY_UNAVAILABLE)
+		found := requireMLflow(t, db.Write(t.Context(), add("a")))
+		require.Equal(t, protos.ErrorCode_TEMPORARILY_UNAVAILABLE, found.Code)
 		require.Equal(t, "(sqlite3.OperationalError) database is locked", found.Message)
 	})
 	t.Run("ErrCanceled", func(t *testing.T) {
@@ -267,7 +299,7 @@ func TestDurability(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			defer rows.Close()
+			defer func() { require.NoError(t, rows.Close()) }()
 			for rows.Next() {
 				var name string
 				if err := rows.Scan(&name); err != nil {

@@ -30,6 +30,11 @@ import (
 	"github.com/mlflow/mlflow-go/pkg/database"
 )
 
+var (
+	errNoPython     = errors.New("set MLFLOW_GO_TEST_PYTHON to a Python that has MLflow")
+	errNoPostgreSQL = errors.New("set MLFLOW_GO_TEST_POSTGRES to a PostgreSQL server's URI")
+)
+
 //go:embed initialize.py
 var initialize string
 
@@ -48,9 +53,9 @@ func Each(t *testing.T, test func(t *testing.T, db *database.DB)) {
 type Source struct {
 	Name string
 	// URI makes a database with MLflow's schema and returns its SQLAlchemy URI.
-	URI func(t testing.TB) string
+	URI func(tb testing.TB) string
 	// Empty makes a database without any table.
-	Empty func(t testing.TB) string
+	Empty func(tb testing.TB) string
 }
 
 // Sources are the databases that are native.
@@ -62,15 +67,15 @@ func Sources() []Source {
 }
 
 // Open opens a database for the time of a test.
-func Open(t testing.TB, uri string) *database.DB {
-	t.Helper()
-	db, err := database.Open(t.Context(), uri, database.Options{ConnectAttempts: 1})
+func Open(tb testing.TB, uri string) *database.DB {
+	tb.Helper()
+	db, err := database.Open(tb.Context(), uri, database.Options{ConnectAttempts: 1})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		if err := db.Close(); err != nil {
-			t.Error(err)
+			tb.Error(err)
 		}
 	})
 
@@ -78,73 +83,73 @@ func Open(t testing.TB, uri string) *database.DB {
 }
 
 // SQLite makes a SQLite database.
-func SQLite(t testing.TB) string {
-	t.Helper()
+func SQLite(tb testing.TB) string {
+	tb.Helper()
 	template, err := sqliteTemplate()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	schema, err := os.ReadFile(template)
+	schema, err := os.ReadFile(template) //nolint:gosec // our own file
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	file := filepath.Join(t.TempDir(), "mlflow.db")
-	if err := os.WriteFile(file, schema, 0o600); err != nil {
-		t.Fatal(err)
+	file := filepath.Join(tb.TempDir(), "mlflow.db")
+	if err := os.WriteFile(file, schema, 0o600); err != nil { //nolint:gosec,mnd // below the test's folder
+		tb.Fatal(err)
 	}
 
 	return "sqlite:///" + file
 }
 
-func emptySQLite(t testing.TB) string {
-	t.Helper()
+func emptySQLite(tb testing.TB) string {
+	tb.Helper()
 
-	return "sqlite:///" + filepath.Join(t.TempDir(), "mlflow.db")
+	return "sqlite:///" + filepath.Join(tb.TempDir(), "mlflow.db")
 }
 
 // PostgreSQL makes a PostgreSQL database, which is dropped after the test.
-func PostgreSQL(t testing.TB) string {
-	t.Helper()
+func PostgreSQL(tb testing.TB) string {
+	tb.Helper()
 	template, err := postgresTemplate()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 
-	return createPostgreSQL(t, template)
+	return createPostgreSQL(tb, template)
 }
 
-func emptyPostgreSQL(t testing.TB) string {
-	t.Helper()
+func emptyPostgreSQL(tb testing.TB) string {
+	tb.Helper()
 
-	return createPostgreSQL(t, "template1")
+	return createPostgreSQL(tb, "template1")
 }
 
 var created atomic.Int64
 
-func createPostgreSQL(t testing.TB, template string) string {
-	t.Helper()
+func createPostgreSQL(tb testing.TB, template string) string {
+	tb.Helper()
 	name := "mlflow_test_" + strconv.Itoa(os.Getpid()) + "_" + strconv.FormatInt(time.Now().UnixNano(), 36) +
 		"_" + strconv.FormatInt(created.Add(1), 10)
-	ctx := context.WithoutCancel(t.Context())
+	ctx := context.WithoutCancel(tb.Context())
 	if err := onServer(ctx, func(server *pgx.Conn) error {
 		_, err := server.Exec(ctx, "CREATE DATABASE "+name+" TEMPLATE "+template)
 
 		return err
 	}); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		if err := onServer(ctx, func(server *pgx.Conn) error {
 			_, err := server.Exec(ctx, "DROP DATABASE "+name+" WITH (FORCE)")
 
 			return err
 		}); err != nil {
-			t.Error(err)
+			tb.Error(err)
 		}
 	})
 	uri, err := onDatabase(name)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 
 	return uri
@@ -216,7 +221,9 @@ func templateVersion() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	version, err := exec.Command(python, "-c", "import importlib.metadata as m; print(m.version('mlflow'))").Output()
+	//nolint:gosec // whoever runs the tests names it
+	version, err := exec.CommandContext(context.Background(), python, "-c",
+		"import importlib.metadata as m; print(m.version('mlflow'))").Output()
 	if err != nil {
 		return "", fmt.Errorf("asking %s for MLflow's version: %w", python, err)
 	}
@@ -229,7 +236,7 @@ func templateVersion() (string, error) {
 func Python() (string, error) {
 	python := os.Getenv("MLFLOW_GO_TEST_PYTHON")
 	if python == "" {
-		return "", errors.New("set MLFLOW_GO_TEST_PYTHON to a Python that has MLflow")
+		return "", errNoPython
 	}
 
 	return python, nil
@@ -240,7 +247,8 @@ func runInitialize(uri string) error {
 	if err != nil {
 		return err
 	}
-	output, err := exec.Command(python, "-c", initialize, uri).CombinedOutput()
+	//nolint:gosec // whoever runs the tests names it
+	output, err := exec.CommandContext(context.Background(), python, "-c", initialize, uri).CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("making MLflow's schema: %w\n%s", err, output)
 	}
@@ -251,7 +259,7 @@ func runInitialize(uri string) error {
 func server() (*url.URL, error) {
 	text := os.Getenv("MLFLOW_GO_TEST_POSTGRES")
 	if text == "" {
-		return nil, errors.New("set MLFLOW_GO_TEST_POSTGRES to a PostgreSQL server's URI")
+		return nil, errNoPostgreSQL
 	}
 
 	return url.Parse(text)

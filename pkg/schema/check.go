@@ -21,6 +21,9 @@ var (
 	ErrUnknownRevision = errors.New("the database has a schema that this version doesn't know")
 )
 
+// noRevision is Python's word in MLflow's sentence.
+const noRevision = "None"
+
 // Check looks whether a database has the schema that this program was built for
 // (mlflow.store.db.utils._all_tables_exist and _verify_schema). Besides the errors above, it
 // returns MLflow's own INTERNAL_ERROR when the user must run "mlflow db upgrade".
@@ -30,13 +33,13 @@ func Check(ctx context.Context, db *database.DB) error {
 		if err != nil {
 			return fmt.Errorf("listing the database's tables: %w", err)
 		}
-		revision := "None" // Python's word in MLflow's sentence
+		revision := noRevision
 		if tables["alembic_version"] {
 			if revision, err = readRevision(tx); err != nil {
 				return fmt.Errorf("reading the schema's revision: %w", err)
 			}
 		}
-		if revision != "None" && !slices.Contains(revisions, revision) {
+		if revision != noRevision && !slices.Contains(revisions, revision) {
 			return fmt.Errorf("%w: Alembic revision %s, where MLflow %s has %s",
 				ErrUnknownRevision, revision, MLflowVersion, Head)
 		}
@@ -74,7 +77,7 @@ func listTables(tx *database.Tx) (tables map[string]bool, err error) {
 func readRevision(tx *database.Tx) (string, error) {
 	found, err := listStrings(tx, "SELECT version_num FROM alembic_version")
 	if err != nil || len(found) == 0 {
-		return "None", err
+		return noRevision, err
 	}
 
 	return strings.Join(found, ", "), nil

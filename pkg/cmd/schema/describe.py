@@ -16,7 +16,7 @@ from mlflow.store.db.base_sql_model import Base
 def describe_columns(inspector: sqlalchemy.Inspector, table: sqlalchemy.Table) -> list[dict[str, Any]]:
     """Describe a table's columns as they are in the database."""
     key = inspector.get_pk_constraint(table.name)["constrained_columns"]
-    generated = table._autoincrement_column
+    generated = table.autoincrement_column
     return [
         {
             "name": column["name"],
@@ -32,15 +32,15 @@ def describe_columns(inspector: sqlalchemy.Inspector, table: sqlalchemy.Table) -
 
 def main() -> None:
     """Make a database, look at it, and print what was seen."""
-    scripts = ScriptDirectory.from_config(utils._get_alembic_config(""))
+    scripts = ScriptDirectory.from_config(utils._get_alembic_config(""))  # noqa: SLF001 MLflow has no public way
     models = {mapper.local_table.name: mapper.class_.__name__ for mapper in Base.registry.mappers}
     with tempfile.TemporaryDirectory() as folder:
         engine = utils.create_sqlalchemy_engine(f"sqlite:///{Path(folder) / 'mlflow.db'}")
-        utils._initialize_tables(engine)
+        utils._initialize_tables(engine)  # noqa: SLF001 as above
         inspector = sqlalchemy.inspect(engine)
         description = {
             "mlflow_version": mlflow.__version__,
-            "head": utils._get_latest_schema_revision(),
+            "head": utils._get_latest_schema_revision(),  # noqa: SLF001 as above
             "revisions": [script.revision for script in scripts.walk_revisions()],
             "tables": [
                 {"name": name, "model": models[name], "columns": describe_columns(inspector, table)}

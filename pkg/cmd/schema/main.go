@@ -9,6 +9,7 @@ import (
 	"context"
 	_ "embed"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"go/format"
@@ -25,7 +26,7 @@ import (
 var describe string
 
 //go:embed schema.tmpl
-var text string
+var templateText string
 
 type description struct {
 	MLflowVersion string   `json:"mlflow_version"`
@@ -59,7 +60,7 @@ func main() {
 }
 
 func generate(ctx context.Context, python, folder string) error {
-	command := exec.CommandContext(ctx, python, "-c", describe)
+	command := exec.CommandContext(ctx, python, "-c", describe) //nolint:gosec // the contributor names it
 	var complaint bytes.Buffer
 	command.Stderr = &complaint
 	output, err := command.Output()
@@ -75,19 +76,19 @@ func generate(ctx context.Context, python, folder string) error {
 		return err
 	}
 
-	return os.WriteFile(filepath.Join(folder, "schema.gen.go"), code, 0o644) //nolint:gosec // source code is no secret
+	return os.WriteFile(filepath.Join(folder, "schema.gen.go"), code, 0o644) //nolint:gosec,mnd // source code is no secret
 }
 
 func render(found description) ([]byte, error) {
-	parsed, err := template.New("schema").Parse(text)
+	parsed, err := template.New("schema").Parse(templateText)
 	if err != nil {
 		return nil, fmt.Errorf("parsing the template: %w", err)
 	}
-	var code bytes.Buffer
-	if err := parsed.Execute(&code, found); err != nil {
+	var rendered bytes.Buffer
+	if err := parsed.Execute(&rendered, found); err != nil {
 		return nil, fmt.Errorf("running the template: %w", err)
 	}
-	formatted, err := format.Source(code.Bytes())
+	formatted, err := format.Source(rendered.Bytes())
 	if err != nil {
 		return nil, fmt.Errorf("formatting the generated code: %w", err)
 	}
@@ -131,15 +132,18 @@ func (c column) GoName() string {
 	return name.String()
 }
 
+var errNoGoType = errors.New("no Go type for")
+
 // GoType is the field's type: a pointer where the column may be NULL.
 func (c column) GoType() (string, error) {
+	const text = "string"
 	types := map[string]string{
-		"VARCHAR": "string", "TEXT": "string", "JSON": "string", "BIGINT": "int64", "INTEGER": "int64",
+		"VARCHAR": text, "TEXT": text, "JSON": text, "BIGINT": "int64", "INTEGER": "int64",
 		"FLOAT": "float64", "BOOLEAN": "bool", "DATE": "time.Time", "BLOB": "[]byte",
 	}
 	goType, ok := types[c.Type]
 	if !ok {
-		return "", fmt.Errorf("column %s: no Go type for %s", c.Name, c.Type)
+		return "", fmt.Errorf("column %s: %w %s", c.Name, errNoGoType, c.Type)
 	}
 	if c.Nullable && goType != "[]byte" {
 		return "*" + goType, nil
