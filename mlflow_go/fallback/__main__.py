@@ -42,7 +42,7 @@ def main() -> None:
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     try:
         added = prepare(config, environment[SERVER_URL_VARIABLE])
-        runner = jobs.JobRunner(dict(os.environ) | added, jobs.module()) if added else None
+        runner = jobs.JobRunner(dict(os.environ) | added) if added else None
         _serve(config, environment, runner)
     except RefusedError as error:
         _logger.error("%s", error)  # noqa: TRY400 -- the line is for an operator

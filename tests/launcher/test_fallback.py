@@ -180,6 +180,33 @@ def test_workers_end_with_their_arbiter(start: Start) -> None:
     assert until(lambda: not alive(workers), 1.0)
 
 
+def test_executes_jobs(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "sums.py").write_text(
+        "from mlflow.server.jobs import job\n"
+        "@job('add', max_workers=1)\n"
+        "def add(x: int, y: int) -> dict:\n"
+        "    import os\n"
+        "    return {'sum': x + y, 'tracking_uri': os.environ['MLFLOW_TRACKING_URI']}\n"
+    )
+    server = start(
+        MLFLOW_SERVER_ENABLE_JOB_EXECUTION="true",
+        PYTHONPATH=os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]),
+        _MLFLOW_SUPPORTED_JOB_FUNCTION_LIST="sums.add",
+        _MLFLOW_ALLOWED_JOB_NAME_LIST="add",
+    )
+    job = json.loads(server.ask("/ajax-api/3.0/jobs/", {"job_name": "add", "params": {"x": 1, "y": 2}}))
+
+    def done() -> bool:
+        job.update(json.loads(server.ask(f"/ajax-api/3.0/jobs/{job['job_id']}")))
+        return job["status"] not in {"PENDING", "RUNNING"}
+
+    assert until(done, 120), job
+    assert (job["status"], job["result"]) == (
+        "SUCCEEDED",
+        {"sum": 3, "tracking_uri": f"http://{server.address}"},
+    )
+
+
 def test_a_worker_that_ends_leaves_the_queue_alone(start: Start) -> None:
     server = start(MLFLOW_SERVER_ENABLE_JOB_EXECUTION="true")
     server.ask("/health")

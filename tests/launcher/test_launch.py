@@ -115,7 +115,7 @@ def test_refuses_in_mlflows_words(arguments: list[str]) -> None:
         (["--uvicorn-opts", "--ssl-keyfile k"], 2, "--uvicorn-opts: a key file needs a certificate file"),
         (["--gunicorn-opts", "-b :80"], 2, "--gunicorn-opts: bind can't be set here"),
         (["--gunicorn-opts", "--worker-class gevent"], 2, "--gunicorn-opts: worker_class can't be set here"),
-        (["--gunicorn-opts", "--timeout long"], 2, "--gunicorn-opts: timeout: invalid literal for int()"),
+        (["--gunicorn-opts", "--timeout=-1"], 2, "--gunicorn-opts: timeout: Value must be positive: -1"),
         (["--gunicorn-opts", "--no-such"], 2, "--gunicorn-opts: unrecognized arguments: --no-such"),
     ],
 )
