@@ -74,7 +74,9 @@ func (s *Server) bind(
 			return nil
 		}
 
-		err := handle(c)
+		var err error
+
+		s.recovering(request, func() { err = handle(c) })
 
 		if len(request.Response.Header.Peek("Via")) == 0 { // Python has set its own
 			setHeaders(&request.Response.Header, verdict.Headers)
@@ -242,31 +244,20 @@ func checkContentType(request *fasthttp.RequestCtx) error {
 
 // readBody appends a request's body, of at most limit bytes, to a buffer.
 func readBody(request *fasthttp.RequestCtx, buffer []byte, limit int64) ([]byte, error) {
-	length := int64(request.Request.Header.ContentLength())
-	stream := request.RequestBodyStream()
-
-	if stream == nil || length == 0 {
+	body := proxy.Body(request)
+	if body == nil {
 		return buffer, nil
 	}
 
+	length := int64(request.Request.Header.ContentLength())
 	if length > limit {
 		return buffer, errTooLarge
 	}
 
-	if length > 0 {
-		buffer = slices.Grow(buffer, int(length))[:length]
+	for { // the length is the client's word: what is read, not what is promised, takes memory
+		buffer = slices.Grow(buffer, int(max(leastRead, min(length-int64(len(buffer)), mostRead))))
 
-		if _, err := io.ReadFull(stream, buffer); err != nil {
-			return buffer, fmt.Errorf("reading the body: %w", err)
-		}
-
-		return buffer, nil
-	}
-
-	for { // chunked
-		buffer = slices.Grow(buffer, bytesAtOnce)
-
-		n, err := stream.Read(buffer[len(buffer):cap(buffer)])
+		n, err := body.Read(buffer[len(buffer):cap(buffer)])
 		buffer = buffer[:len(buffer)+n]
 
 		switch {
@@ -280,5 +271,8 @@ func readBody(request *fasthttp.RequestCtx, buffer []byte, limit int64) ([]byte,
 	}
 }
 
-// bytesAtOnce is the least space for one read of a chunked body.
-const bytesAtOnce = 4 << 10
+// How much space is made for one read of a body, in bytes.
+const (
+	leastRead = 4 << 10
+	mostRead  = 1 << 20
+)

@@ -136,29 +136,35 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	return nil
 }
 
-// observe runs a handler, turns a panic into an answer and logs the request.
+// observe runs a handler and logs the request.
 func (s *Server) observe(request *fasthttp.RequestCtx, handle func()) {
 	begun := time.Now()
 
+	s.recovering(request, handle)
+
+	if !s.logger.Enabled(context.Background(), slog.LevelDebug) {
+		return
+	}
+
+	s.logger.Debug("request",
+		"method", string(request.Method()),
+		"path", string(request.Path()),
+		"status", request.Response.StatusCode(),
+		"by", answerer(&request.Response),
+		"peer", request.RemoteIP().String(),
+		"duration", time.Since(begun))
+}
+
+// recovering runs a handler and turns a panic into an answer.
+func (s *Server) recovering(request *fasthttp.RequestCtx, handle func()) {
 	defer func() {
 		if caught := recover(); caught != nil {
 			s.logger.Error("a request panicked",
 				"method", string(request.Method()), "path", string(request.Path()),
 				"panic", fmt.Sprint(caught), "stack", string(debug.Stack()))
+			proxy.CloseUnlessRead(request)
 			s.writeError(request, errInternal)
 		}
-
-		if !s.logger.Enabled(context.Background(), slog.LevelDebug) {
-			return
-		}
-
-		s.logger.Debug("request",
-			"method", string(request.Method()),
-			"path", string(request.Path()),
-			"status", request.Response.StatusCode(),
-			"by", answerer(&request.Response),
-			"peer", request.RemoteIP().String(),
-			"duration", time.Since(begun))
 	}()
 
 	handle()

@@ -13,6 +13,7 @@ import (
 	"github.com/mlflow/mlflow-go/pkg/config"
 	"github.com/mlflow/mlflow-go/pkg/contract"
 	"github.com/mlflow/mlflow-go/pkg/database"
+	"github.com/mlflow/mlflow-go/pkg/handlers"
 	"github.com/mlflow/mlflow-go/pkg/schema"
 	"github.com/mlflow/mlflow-go/pkg/server"
 	"github.com/mlflow/mlflow-go/pkg/server/supervisor"
@@ -48,7 +49,12 @@ func (b *backend) open(ctx context.Context, gate *server.Gate) (map[string]any, 
 		return nil, fmt.Errorf("the backend store %s: %s", shown, message) //nolint:err113 // for a person, without the password
 	}
 
-	return map[string]any{"MlflowService": store}, nil
+	// Clients may place artifacts where the operator does.
+	locations := handlers.Locations{Trusted: []string{b.settings.DefaultArtifactRoot, b.settings.ArtifactsDest}}
+
+	service, _ := any(store).(contract.MlflowService)
+
+	return map[string]any{"MlflowService": handlers.Tracking(service, locations)}, nil
 }
 
 func (b *backend) openStore(ctx context.Context) (*tracking.Store, error) {

@@ -40,6 +40,8 @@ type conn struct {
 	stash   [1]byte
 	stashed bool
 	linger  atomic.Bool
+	// ended is set when the client has closed its side or the connection is broken.
+	ended atomic.Bool
 }
 
 // Read returns the stashed byte first.
@@ -51,7 +53,12 @@ func (c *conn) Read(p []byte) (int, error) {
 		return 1, nil
 	}
 
-	return c.Conn.Read(p)
+	n, err := c.Conn.Read(p)
+	if err != nil {
+		c.ended.Store(true)
+	}
+
+	return n, err
 }
 
 // watch calls gone when the client closes the connection or it breaks. The returned function ends

@@ -100,7 +100,7 @@ func (p *Proxy) Serve(request *fasthttp.RequestCtx) {
 	response, err := p.roundTripper().RoundTrip(outgoing)
 	if err != nil {
 		kind := ErrUpstream
-		if exchange.body != nil && !exchange.body.complete() {
+		if exchange.body != nil && exchange.body.failed.Load() {
 			kind = ErrUnreadable
 		}
 
@@ -167,13 +167,9 @@ func (p *Proxy) outgoing(
 		}
 	}
 
-	// fasthttp knows of a body that is empty (0), chunked (-1) or absent (-2).
-	if length := request.Request.Header.ContentLength(); length > 0 || length == -1 {
-		exchange.body = &upload{
-			conn: exchange.conn, length: int64(length), stream: request.RequestBodyStream(), atEnd: exchange.watch,
-		}
+	if exchange.body = newUpload(exchange.conn, request, exchange.watch); exchange.body != nil {
 		outgoing.Body = exchange.body
-		outgoing.ContentLength = int64(length)
+		outgoing.ContentLength = exchange.body.length
 	} else {
 		exchange.watch()
 	}

@@ -1,10 +1,13 @@
 package proxy
 
 import (
+	"errors"
 	"io"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/valyala/fasthttp"
 )
 
 // upload is the body of a request on its way upstream. The transport may read it from its own
@@ -21,10 +24,37 @@ type upload struct {
 	stream io.Reader  // nil after finish
 	read   int64
 	ended  atomic.Bool
+	failed atomic.Bool
 }
 
-// Read returns io.ErrUnexpectedEOF when the body stops before its declared length: the stream
-// itself reports a truncated body as a complete one.
+// Body is the body of a request that is read here and not passed on. Reading it returns
+// io.ErrUnexpectedEOF when the client stopped too early. There is none when it is nil.
+func Body(request *fasthttp.RequestCtx) io.Reader {
+	client, ok := request.Conn().(*conn)
+	if !ok {
+		panic("proxy: the server's listener is not a proxy.Listener")
+	}
+
+	if body := newUpload(client, request, func() {}); body != nil {
+		return body
+	}
+
+	return nil
+}
+
+// newUpload returns nil for a request without a body.
+func newUpload(client *conn, request *fasthttp.RequestCtx, atEnd func()) *upload {
+	// fasthttp knows of a body that is empty (0), chunked (-1) or absent (-2).
+	length := request.Request.Header.ContentLength()
+	if length == 0 || length == -2 {
+		return nil
+	}
+
+	return &upload{conn: client, length: int64(length), stream: request.RequestBodyStream(), atEnd: atEnd}
+}
+
+// Read returns io.ErrUnexpectedEOF when the body stops before its declared length, or, chunked,
+// because the connection did: the stream itself reports such a body as a complete one.
 func (u *upload) Read(p []byte) (int, error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -40,17 +70,23 @@ func (u *upload) Read(p []byte) (int, error) {
 	n, err := u.stream.Read(p)
 	u.read += int64(n)
 
+	whole := u.read == u.length || u.length < 0 && errors.Is(err, io.EOF) && !u.conn.ended.Load()
+
 	switch {
-	case u.read == u.length, u.length < 0 && err == io.EOF: //nolint:errorlint // io.EOF is never wrapped
+	case whole:
 		u.ended.Store(true)
 		u.atEnd()
 
 		return n, io.EOF
-	case err == io.EOF: //nolint:errorlint // io.EOF is never wrapped
-		return n, io.ErrUnexpectedEOF
-	default:
-		return n, err
+	case errors.Is(err, io.EOF):
+		err = io.ErrUnexpectedEOF
+
+		fallthrough
+	case err != nil:
+		u.failed.Store(true)
 	}
+
+	return n, err
 }
 
 // Close lets the transport give up on the body; the rest is finish's business.
