@@ -23,7 +23,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -107,43 +106,130 @@ func emptySQLite(tb testing.TB) string {
 	return "sqlite:///" + filepath.Join(tb.TempDir(), "mlflow.db")
 }
 
-// PostgreSQL makes a PostgreSQL database, which is dropped after the test.
+// PostgreSQL lends a PostgreSQL database for the time of a test. Making one takes a second, so
+// they stay on the server and are cleaned for the next test; one whose tables a test has changed
+// is made anew.
 func PostgreSQL(tb testing.TB) string {
 	tb.Helper()
 	template, err := postgresTemplate()
 	if err != nil {
 		tb.Fatal(err)
 	}
+	ctx := context.WithoutCancel(tb.Context())
+	server, err := connect(ctx)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() {
+		if err := server.Close(ctx); err != nil { // gives up the lock
+			tb.Error(err)
+		}
+	})
+	name, err := borrow(ctx, server, template)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	uri, err := onDatabase(name)
+	if err != nil {
+		tb.Fatal(err)
+	}
 
-	return createPostgreSQL(tb, template)
+	return uri
+}
+
+// borrow takes the first database that no other test has, for as long as the connection lives.
+func borrow(ctx context.Context, server *pgx.Conn, template string) (string, error) {
+	number, taken := -1, false
+	for !taken {
+		number++
+		if err := server.QueryRow(ctx, "SELECT pg_try_advisory_lock(hashtext($1), $2)", template, number).
+			Scan(&taken); err != nil {
+			return "", err
+		}
+	}
+	name := template + "_" + strconv.Itoa(number)
+	var fingerprint *string
+	err := server.QueryRow(ctx, "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = $1", name).
+		Scan(&fingerprint)
+	if err == nil && fingerprint != nil && clean(ctx, name, *fingerprint) == nil {
+		return name, nil
+	}
+	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+		return "", err
+	}
+	for _, statement := range []string{
+		"DROP DATABASE IF EXISTS " + name + " WITH (FORCE)", "CREATE DATABASE " + name + " TEMPLATE " + template,
+	} {
+		if _, err := server.Exec(ctx, statement); err != nil {
+			return "", err
+		}
+	}
+	made, err := fingerprintOf(ctx, name)
+	if err != nil {
+		return "", err
+	}
+	_, err = server.Exec(ctx, "COMMENT ON DATABASE "+name+" IS '"+made+"'")
+
+	return name, err
+}
+
+var errChanged = errors.New("the tables were changed")
+
+// clean empties a database whose tables are as they were.
+func clean(ctx context.Context, name, fingerprint string) error {
+	found, err := fingerprintOf(ctx, name)
+	if err != nil {
+		return err
+	}
+	if found != fingerprint {
+		return errChanged
+	}
+
+	return on(ctx, name, func(conn *pgx.Conn) error {
+		_, err := conn.Exec(ctx, `DO $$ DECLARE item record; BEGIN
+			SET LOCAL session_replication_role = replica; -- no order of foreign keys to keep
+			FOR item IN SELECT tablename AS name FROM pg_tables
+				WHERE schemaname = 'public' AND tablename <> 'alembic_version' LOOP
+				EXECUTE format('DELETE FROM %I', item.name);
+			END LOOP;
+			FOR item IN SELECT sequencename AS name FROM pg_sequences WHERE schemaname = 'public' LOOP
+				EXECUTE format('ALTER SEQUENCE %I RESTART', item.name);
+			END LOOP;
+		END $$`)
+
+		return err
+	})
+}
+
+// fingerprintOf stands for all columns, indexes and the schema's revision.
+func fingerprintOf(ctx context.Context, name string) (fingerprint string, err error) {
+	err = on(ctx, name, func(conn *pgx.Conn) error {
+		return conn.QueryRow(ctx, `SELECT md5(
+			(SELECT string_agg(concat_ws(' ', table_name, column_name, data_type, is_nullable), ','
+				ORDER BY table_name, ordinal_position) FROM information_schema.columns WHERE table_schema = 'public') ||
+			(SELECT string_agg(indexdef, ',' ORDER BY indexname) FROM pg_indexes WHERE schemaname = 'public') ||
+			(SELECT string_agg(version_num, ',') FROM alembic_version))`).Scan(&fingerprint)
+	})
+
+	return fingerprint, err
 }
 
 func emptyPostgreSQL(tb testing.TB) string {
 	tb.Helper()
-
-	return createPostgreSQL(tb, "template1")
-}
-
-var created atomic.Int64
-
-func createPostgreSQL(tb testing.TB, template string) string {
-	tb.Helper()
-	name := "mlflow_test_" + strconv.Itoa(os.Getpid()) + "_" + strconv.FormatInt(time.Now().UnixNano(), 36) +
-		"_" + strconv.FormatInt(created.Add(1), 10)
+	name := "mlflow_empty_" + strconv.Itoa(os.Getpid()) + "_" + strconv.FormatInt(created.Add(1), 10)
 	ctx := context.WithoutCancel(tb.Context())
-	if err := onServer(ctx, func(server *pgx.Conn) error {
-		_, err := server.Exec(ctx, "CREATE DATABASE "+name+" TEMPLATE "+template)
+	execute := func(statement string) error {
+		return onServer(ctx, func(server *pgx.Conn) error {
+			_, err := server.Exec(ctx, statement)
 
-		return err
-	}); err != nil {
+			return err
+		})
+	}
+	if err := execute("CREATE DATABASE " + name); err != nil {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() {
-		if err := onServer(ctx, func(server *pgx.Conn) error {
-			_, err := server.Exec(ctx, "DROP DATABASE "+name+" WITH (FORCE)")
-
-			return err
-		}); err != nil {
+		if err := execute("DROP DATABASE " + name + " WITH (FORCE)"); err != nil {
 			tb.Error(err)
 		}
 	})
@@ -154,6 +240,8 @@ func createPostgreSQL(tb testing.TB, template string) string {
 
 	return uri
 }
+
+var created atomic.Int64
 
 // sqliteTemplate is a file with MLflow's schema, kept between runs of tests.
 var sqliteTemplate = sync.OnceValues(func() (string, error) {
@@ -183,7 +271,7 @@ var postgresTemplate = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	name := "mlflow_template_" + version
+	name := "mlflow_test_" + version
 	ctx := context.Background()
 
 	return name, onServer(ctx, func(server *pgx.Conn) error {
@@ -277,15 +365,41 @@ func onDatabase(name string) (string, error) {
 }
 
 func onServer(ctx context.Context, do func(*pgx.Conn) error) error {
-	uri, err := server()
-	if err != nil {
-		return err
-	}
-	uri.Scheme = "postgresql" // pgx knows no Python drivers
-	conn, err := pgx.Connect(ctx, uri.String())
+	conn, err := connect(ctx)
 	if err != nil {
 		return err
 	}
 
 	return errors.Join(do(conn), conn.Close(ctx))
+}
+
+// connect opens the database that the server's URI names.
+func connect(ctx context.Context) (*pgx.Conn, error) {
+	uri, err := server()
+	if err != nil {
+		return nil, err
+	}
+
+	return dial(ctx, *uri)
+}
+
+// on connects to another database of the server.
+func on(ctx context.Context, name string, do func(*pgx.Conn) error) error {
+	uri, err := server()
+	if err != nil {
+		return err
+	}
+	uri.Path = "/" + name
+	conn, err := dial(ctx, *uri)
+	if err != nil {
+		return err
+	}
+
+	return errors.Join(do(conn), conn.Close(ctx))
+}
+
+func dial(ctx context.Context, uri url.URL) (*pgx.Conn, error) {
+	uri.Scheme = "postgresql" // pgx knows no Python drivers
+
+	return pgx.Connect(ctx, uri.String())
 }
