@@ -93,7 +93,7 @@ func (Test) Python(k *string, v *bool) error {
 	if err := mlflow.Check(); err != nil {
 		return fmt.Errorf("MLflow's own tests: %w", err)
 	}
-	arguments := []string{"-m", "tests.mlflow", mlflow.Path()}
+	arguments := []string{"tests/upstream/run.py", mlflow.Path()}
 	if k != nil {
 		arguments = append(arguments, "-k", *k)
 	}

@@ -6,6 +6,8 @@ a Python exception that MLflow does not handle (a 500); neither means that the h
 ``parsed`` tells whether the JSON made a message, ``malformed`` whether it was no JSON at all.
 """
 
+# ruff: noqa: SLF001 - MLflow's insides are what is asked
+
 import json
 import sys
 from typing import Any, NoReturn
@@ -15,7 +17,7 @@ from mlflow.protos import service_pb2
 from mlflow.server import handlers
 
 
-class Accepted(Exception):
+class Accepted(Exception):  # noqa: N818 - not an error
     """The handler would go on to its store."""
 
 
@@ -23,15 +25,18 @@ class Recorder:
     """Stands in for two functions of the handlers module and notes what happened in them."""
 
     def __init__(self) -> None:
+        """Remember the originals."""
         self.get_request_message = handlers._get_request_message
         self.validate = handlers._validate_request_json_with_schema
         self.parsed = False
 
     def stop_when_accepted(self, message: Any, **options: Any) -> NoReturn:
+        """Stand in for ``_get_request_message``."""
         self.get_request_message(message, **options)
         raise Accepted
 
     def note_parsing(self, request_json: Any, schema: Any, proto_parsing_succeeded: bool) -> None:
+        """Stand in for ``_validate_request_json_with_schema``."""
         self.parsed = proto_parsing_succeeded
         self.validate(request_json, schema, proto_parsing_succeeded)
 
