@@ -52,9 +52,7 @@ func (b *backend) open(ctx context.Context, gate *server.Gate) (map[string]any, 
 	// Clients may place artifacts where the operator does.
 	locations := handlers.Locations{Trusted: []string{b.settings.DefaultArtifactRoot, b.settings.ArtifactsDest}}
 
-	service, _ := any(store).(contract.MlflowService)
-
-	return map[string]any{"MlflowService": handlers.Tracking(service, locations)}, nil
+	return map[string]any{"MlflowService": handlers.Tracking(store, locations)}, nil
 }
 
 func (b *backend) openStore(ctx context.Context) (*tracking.Store, error) {

@@ -119,6 +119,19 @@ func (p *Proxy) Serve(request *fasthttp.RequestCtx) {
 	}
 
 	exchange.closeUnlessRead(request)
+
+	if request.IsHead() || response.StatusCode == http.StatusNoContent || response.StatusCode == http.StatusNotModified {
+		// A stream would be ended by an empty line, which the client would take for the next answer.
+		exchange.end()
+		cancel()
+
+		_ = response.Body.Close() // there is none
+		request.Response.Header.SetContentLength(int(response.ContentLength))
+		request.Response.SkipBody = true
+
+		return
+	}
+
 	exchange.stream(&request.Response, response)
 }
 

@@ -558,6 +558,8 @@ func TestAnswersWithoutBody(t *testing.T) {
 			w.WriteHeader(http.StatusNotModified)
 		case "/204":
 			w.WriteHeader(http.StatusNoContent)
+		case "/unknown":
+			_ = http.NewResponseController(w).Flush()
 		default:
 			w.Header().Set("Content-Encoding", "gzip")
 			w.Header().Set("Content-Length", "1234")
@@ -575,6 +577,7 @@ func TestAnswersWithoutBody(t *testing.T) {
 		{"HEAD /", http.StatusOK, "Content-Length", "1234"},
 		{"GET /304", http.StatusNotModified, "Etag", `"x"`},
 		{"GET /204", http.StatusNoContent, "Content-Length", ""},
+		{"HEAD /unknown", http.StatusOK, "Content-Length", ""},
 		{"HEAD /", http.StatusOK, "Content-Encoding", "gzip"},
 	} {
 		send(t, connection, "%s HTTP/1.1\r\nHost: x\r\n\r\n", want.request)
