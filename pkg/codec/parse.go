@@ -701,8 +701,8 @@ func enumDigits(value any) (string, error) {
 	}
 }
 
-// convertBytes is base64.urlsafe_b64decode, which skips what isn't of its alphabet and stops at
-// padding that completes a group of four.
+// convertBytes is base64.urlsafe_b64decode of the text with more padding than it needs. Python skips
+// what isn't of the alphabet and stops at padding that completes a group of four.
 func convertBytes(value any) ([]byte, error) {
 	text, ok := value.(string)
 	if !ok {
@@ -715,21 +715,33 @@ func convertBytes(value any) ([]byte, error) {
 
 	const group = 4
 
-	var digits []byte
+	text += strings.Repeat("=", group-len(text)%group)
+	digits := make([]byte, 0, len(text))
+	padding := 0
 
 	for i := range len(text) {
-		switch c := text[i]; {
+		c := text[i]
+
+		switch {
 		case c == '-':
-			digits = append(digits, '+')
+			c = '+'
 		case c == '_':
-			digits = append(digits, '/')
-		case c == '+', c == '/', isDigit(c), 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z':
-			digits = append(digits, c)
+			c = '/'
 		case c == '=' && len(digits)%group >= 2:
-			if len(digits)%group == 3 || strings.Contains(text[i+1:]+"=", "=") {
+			if padding++; len(digits)%group+padding >= group {
 				return decodeBase64(digits)
 			}
+
+			continue
+		case c != '+' && c != '/' && !isDigit(c) && (c|' ' < 'a' || c|' ' > 'z'):
+			continue
 		}
+
+		digits, padding = append(digits, c), 0
+	}
+
+	if len(digits)%group != 0 {
+		return nil, parseErrorf("Incorrect padding")
 	}
 
 	return decodeBase64(digits)

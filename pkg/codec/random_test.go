@@ -70,7 +70,7 @@ func (s source) one(n int) bool { return s.IntN(n) == 0 }
 var words = []string{
 	"", "a", "loss", "true", "5", "nan", "NaN", "-Infinity", "Infinity", "1e2", "5.0", " 5", "5 ", "1_000", "0x10", "٣", "+7", "-0",
 	"RUNNING", "ACTIVE_ONLY", "FINISHED", "é", "Ωмега", "😀", "\x00", "\x7f", "\"quoted\"", "back\\slash", "tab\tnew\nline",
-	"\u2028", "\ufffd", "\U0010ffff", "</script>", "2025-04-15T08:49:18.699Z", "1.5s", "a,bC", "YQ==", "[x]", "[a.b]\n",
+	"\u2028", "\ufffd", "\U0010ffff", "</script>", "2025-04-15T08:49:18.699Z", "1.5s", "a,bC", "YQ==", "YQ", "YQ=YQ==", "Y!Q", "Y=Q==Y", "YWI_-w", "[x]", "[a.b]\n",
 	"99999999999999999999", "9223372036854775807", "9223372036854775808", "2147483648", "1e400", "infinity", "-inf", "\t12\n", ".5", "5.",
 }
 

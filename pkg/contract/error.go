@@ -12,7 +12,8 @@ import (
 type Error struct {
 	Code    protos.ErrorCode
 	Message string
-	// Fields are further members of the JSON body (MlflowException's json_kwargs).
+	// Fields are further members of the JSON body (MlflowException's json_kwargs). The strings
+	// sqlstate and error_class replace what the code implies.
 	Fields map[string]any
 	// Cause is what went wrong below, for the log; it never reaches a client.
 	Cause error
