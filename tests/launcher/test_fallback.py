@@ -286,6 +286,23 @@ def test_options_reach_uvicorn(start: Start) -> None:
         assert response.headers["server"] is None
 
 
+@pytest.mark.parametrize(
+    ("config", "server"),
+    [
+        (fallback.Config(server="waitress", options={"threads": "3"}), "mlflow"),
+        (fallback.Config(reload=True, options={"log_level": "debug"}), "uvicorn"),
+        (fallback.Config(server="gunicorn", options={"timeout": 9}), "uvicorn"),
+    ],
+    ids=["waitress", "dev", "gunicorn"],
+)
+def test_serves_in_other_ways(start: Start, config: fallback.Config, server: str) -> None:
+    running = start(config)
+    with urllib.request.urlopen(f"http://{running.address}/version", timeout=120) as response:
+        assert (response.read(), response.headers["server"]) == (b"3.17.2", server)
+    os.kill(running.pid, signal.SIGTERM)
+    assert running.parent.wait(30) == 0
+
+
 def test_a_gunicorn_file_cannot_move_the_socket(start: Start, tmp_path: Path) -> None:
     (tmp_path / "conf.py").write_text("bind = '127.0.0.1:1'\n")
     server = start(fallback.Config(server="gunicorn", options={"config": "conf.py"}))
