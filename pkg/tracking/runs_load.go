@@ -93,10 +93,10 @@ func (p *runPage) load(tx *database.Tx) error {
 }
 
 // each runs a query that goes up to and with the IN that the runs' IDs follow. Its first column
-// must be a run's ID. The other columns are scanned into what next returns, and then add is
+// must be a run's ID. The other columns are scanned into what next appends, and then add is
 // called with the run.
 func (p *runPage) each(
-	tx *database.Tx, upToIn, rest string, next func() []any, add func(run *protos.Run),
+	tx *database.Tx, upToIn, rest string, next func(columns []any) []any, add func(run *protos.Run),
 ) (err error) {
 	rows, err := tx.Query(upToIn+" (?"+strings.Repeat(", ?", len(p.ids)-1)+")"+rest, p.ids...)
 	if err != nil {
@@ -106,8 +106,11 @@ func (p *runPage) each(
 
 	var id sql.RawBytes // looked up without making a string of it
 
+	columns := []any{&id}
+
 	for rows.Next() {
-		if err := rows.Scan(append([]any{&id}, next()...)...); err != nil {
+		columns = next(columns[:1])
+		if err := rows.Scan(columns...); err != nil {
 			return err
 		}
 
@@ -122,7 +125,7 @@ func (p *runPage) latestMetrics(tx *database.Tx) error {
 
 	err := p.each(tx, "SELECT run_uuid, "+tx.Dialect().Quote("key")+
 		", value, timestamp, step, is_nan FROM latest_metrics WHERE run_uuid IN", "",
-		func() []any { return []any{&m.key, &m.value, &m.timestamp, &m.step, &m.isNaN} },
+		func(columns []any) []any { return append(columns, &m.key, &m.value, &m.timestamp, &m.step, &m.isNaN) },
 		func(run *protos.Run) { run.Data.Metrics = append(run.Data.Metrics, m.message()) })
 	if err != nil {
 		return fmt.Errorf("reading the latest metrics of runs: %w", err)
@@ -135,10 +138,10 @@ func (p *runPage) params(tx *database.Tx) error {
 	var param *protos.Param
 
 	err := p.each(tx, "SELECT run_uuid, "+tx.Dialect().Quote("key")+", value FROM params WHERE run_uuid IN", "",
-		func() []any {
+		func(columns []any) []any {
 			param = &protos.Param{}
 
-			return []any{&param.Key, &param.Value}
+			return append(columns, &param.Key, &param.Value)
 		},
 		func(run *protos.Run) { run.Data.Params = append(run.Data.Params, param) })
 	if err != nil {
@@ -152,10 +155,10 @@ func (p *runPage) tags(tx *database.Tx) error {
 	var tag *protos.RunTag
 
 	err := p.each(tx, "SELECT run_uuid, "+tx.Dialect().Quote("key")+", value FROM tags WHERE run_uuid IN", "",
-		func() []any {
+		func(columns []any) []any {
 			tag = &protos.RunTag{}
 
-			return []any{&tag.Key, &tag.Value}
+			return append(columns, &tag.Key, &tag.Value)
 		},
 		func(run *protos.Run) { run.Data.Tags = append(run.Data.Tags, tag) })
 	if err != nil {
@@ -185,13 +188,13 @@ func (p *runPage) datasets(tx *database.Tx) error {
 FROM inputs i JOIN datasets d ON i.source_id = d.dataset_uuid
 	LEFT OUTER JOIN input_tags t ON t.input_uuid = i.input_uuid
 WHERE i.destination_type = 'RUN' AND i.destination_id IN`, " ORDER BY i.destination_id",
-		func() []any {
+		func(columns []any) []any {
 			dataset = &protos.Dataset{}
 
-			return []any{
+			return append(columns,
 				&uuid, &dataset.Name, &dataset.Digest, &dataset.SourceType, &dataset.Source, &dataset.Schema,
 				&dataset.Profile, &key, &value,
-			}
+			)
 		},
 		func(run *protos.Run) {
 			input := known[use{run, uuid}]
@@ -233,7 +236,7 @@ func (p *runPage) outputModels(tx *database.Tx) error {
 
 	err := p.each(tx, "SELECT source_id, destination_id, step FROM inputs WHERE source_type = 'RUN_OUTPUT' "+
 		"AND destination_type = 'MODEL_OUTPUT' AND source_id IN", "",
-		func() []any { return []any{&id, &step} },
+		func(columns []any) []any { return append(columns, &id, &step) },
 		func(run *protos.Run) {
 			run.Outputs.ModelOutputs = append(run.Outputs.ModelOutputs,
 				&protos.ModelOutput{ModelId: new(id), Step: new(step)})

@@ -33,10 +33,7 @@ func (s *Store) SearchExperiments(
 
 	columns := "e." + strings.ReplaceAll(experimentColumns, ", ", ", e.")
 
-	statement, args, err := c.statement(columns, "experiments e", maxResults+1, wanted.Offset)
-	if err != nil {
-		return nil, err
-	}
+	statement, args := c.statement(columns, "experiments e", maxResults+1, wanted.Offset)
 
 	return read(ctx, s, func(tx *database.Tx) (*protos.SearchExperiments_Response, error) {
 		found, err := query(tx, scanExperiment, statement, args...)

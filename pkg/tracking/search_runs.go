@@ -47,10 +47,7 @@ func (s *Store) SearchRuns(ctx context.Context, request *protos.SearchRuns) (*pr
 
 	columns := "r." + strings.ReplaceAll(runColumns, ", ", ", r.")
 
-	statement, args, err := c.statement(columns, "runs r", maxResults+1, wanted.Offset)
-	if err != nil {
-		return nil, err
-	}
+	statement, args := c.statement(columns, "runs r", maxResults+1, wanted.Offset)
 
 	return read(ctx, s, func(tx *database.Tx) (*protos.SearchRuns_Response, error) {
 		found, err := query(tx, scanRun, statement, args...)

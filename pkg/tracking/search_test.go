@@ -17,6 +17,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/mlflow/mlflow-go/pkg/contract"
+	"github.com/mlflow/mlflow-go/pkg/database"
 	"github.com/mlflow/mlflow-go/pkg/databasetest"
 	"github.com/mlflow/mlflow-go/pkg/protos"
 	"github.com/mlflow/mlflow-go/pkg/search"
@@ -319,5 +320,68 @@ func TestSearchFindsWhatMLflowFinds(t *testing.T) {
 			t.Logf("%d questions: %d found something, %d were refused, %d overflowed in MLflow",
 				len(questions), found, refused, overflowed)
 		})
+	}
+}
+
+func TestSearchTakesMoreExperimentsThanAStatementTakesParameters(t *testing.T) {
+	databasetest.Each(t, func(t *testing.T, db *database.DB) {
+		store := open(t, db, tracking.Options{ArtifactRoot: "s3://bucket/root"})
+
+		created, err := store.CreateExperiment(t.Context(), &protos.CreateExperiment{Name: new("found")})
+		require.NoError(t, err)
+
+		run, err := store.CreateRun(t.Context(), &protos.CreateRun{ExperimentId: created.ExperimentId, StartTime: new(int64(1))})
+		require.NoError(t, err)
+
+		ids := make([]string, 70_000)
+		for i := range ids {
+			ids[i] = strconv.Itoa(1000 + i)
+		}
+
+		ids[0] = created.GetExperimentId()
+
+		found, err := store.SearchRuns(t.Context(), &protos.SearchRuns{ExperimentIds: ids})
+		require.NoError(t, err)
+		require.Len(t, found.GetRuns(), 1)
+		require.Equal(t, run.GetRun().GetInfo().GetRunId(), found.GetRuns()[0].GetInfo().GetRunId())
+	})
+}
+
+func BenchmarkSearchRuns(b *testing.B) {
+	const runs = 1000
+
+	store := open(b, databasetest.Open(b, databasetest.SQLite(b)), tracking.Options{ArtifactRoot: "s3://bucket/root"})
+
+	created, err := store.CreateExperiment(b.Context(), &protos.CreateExperiment{Name: new("many")})
+	require.NoError(b, err)
+
+	for i := range runs {
+		run, err := store.CreateRun(b.Context(), &protos.CreateRun{
+			ExperimentId: created.ExperimentId, StartTime: new(int64(i)), UserId: new("user"),
+		})
+		require.NoError(b, err)
+
+		batch := &protos.LogBatch{RunId: run.GetRun().GetInfo().RunId}
+		for j := range 10 {
+			name := "key" + strconv.Itoa(j)
+			batch.Metrics = append(batch.Metrics, &protos.Metric{
+				Key: &name, Value: new(float64(i * j)), Timestamp: new(int64(1)), Step: new(int64(0)),
+			})
+			batch.Params = append(batch.Params, &protos.Param{Key: &name, Value: &name})
+			batch.Tags = append(batch.Tags, &protos.RunTag{Key: &name, Value: &name})
+		}
+
+		_, err = store.LogBatch(b.Context(), batch)
+		require.NoError(b, err)
+	}
+
+	for b.Loop() {
+		found, err := store.SearchRuns(b.Context(), &protos.SearchRuns{
+			ExperimentIds: []string{created.GetExperimentId()},
+			Filter:        new("metrics.key1 >= 0 AND params.key2 = 'key2'"),
+			OrderBy:       []string{"metrics.key3 DESC"},
+		})
+		require.NoError(b, err)
+		require.Len(b, found.GetRuns(), runs)
 	}
 }
