@@ -29,7 +29,14 @@ const (
 	// defaultMaxBody bounds the JSON of one native request, in bytes. MLflow has no limit; its own
 	// clients stay under a few MB (a batch of 1000 metrics with long keys is 1 MB), so this stops
 	// only what would exhaust memory.
-	defaultMaxBody = 256 << 20
+	defaultMaxBody = 256 << mb
+)
+
+// Powers of two in the units of sizes.
+const (
+	kb = 10
+	mb = 20
+	gb = 30
 )
 
 var (
@@ -194,7 +201,7 @@ func setSize(target *int64, text string) error {
 
 	shift := 0
 
-	for suffix, bits := range map[string]int{"kb": 10, "mb": 20, "gb": 30} {
+	for suffix, bits := range map[string]int{"kb": kb, "mb": mb, "gb": gb} {
 		if digits, found := strings.CutSuffix(text, suffix); found {
 			text, shift = digits, bits
 		}

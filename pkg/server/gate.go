@@ -45,6 +45,11 @@ type Mode struct {
 }
 
 const (
+	sqlite           = "sqlite"
+	mysql            = "mysql"
+	mssql            = "mssql"
+	createExperiment = "createExperiment"
+
 	everything = "every route, the UI's files and /health included"
 	wholeAPI   = "every route of the API"
 )
@@ -88,14 +93,14 @@ var Modes = []Mode{
 		Applies: func(s Setting) bool { return slices.Contains([]string{"", "file"}, scheme(s.Config.BackendStoreURI)) },
 	},
 	{
-		Name: "mysql", When: "the backend store is on MySQL",
+		Name: mysql, When: "the backend store is on MySQL",
 		Reason:  "native code is not proven on MySQL yet",
-		Applies: func(s Setting) bool { return dialect(s.Config.BackendStoreURI) == "mysql" },
+		Applies: func(s Setting) bool { return dialect(s.Config.BackendStoreURI) == mysql },
 	},
 	{
-		Name: "mssql", When: "the backend store is on SQL Server",
+		Name: mssql, When: "the backend store is on SQL Server",
 		Reason:  "native code is not proven on SQL Server yet",
-		Applies: func(s Setting) bool { return dialect(s.Config.BackendStoreURI) == "mssql" },
+		Applies: func(s Setting) bool { return dialect(s.Config.BackendStoreURI) == mssql },
 	},
 	{
 		Name: "sqlite-memory", When: "the backend store is SQLite in memory",
@@ -106,7 +111,7 @@ var Modes = []Mode{
 		Name: "other-store", When: "the backend store is neither a directory nor one of MLflow's databases",
 		Reason: "Databricks, and stores that plug-ins register, are Python code",
 		Applies: func(s Setting) bool {
-			known := []string{"", "file", "sqlite", "postgresql", "mysql", "mssql"}
+			known := []string{"", "file", sqlite, "postgresql", mysql, mssql}
 
 			return !slices.Contains(known, dialect(s.Config.BackendStoreURI))
 		},
@@ -137,8 +142,8 @@ var Modes = []Mode{
 	{
 		Name: "artifact-schemes", When: "MLFLOW_ALLOWED_HOST_ADDRESSED_ARTIFACT_SCHEMES is set",
 		Reason:    "the list of schemes is read by Python only",
-		Concerned: "createExperiment",
-		Concerns:  func(route Route) bool { return route.Name == "createExperiment" },
+		Concerned: createExperiment,
+		Concerns:  func(route Route) bool { return route.Name == createExperiment },
 		Applies: func(s Setting) bool {
 			return s.Getenv("MLFLOW_ALLOWED_HOST_ADDRESSED_ARTIFACT_SCHEMES") != ""
 		},
@@ -146,8 +151,8 @@ var Modes = []Mode{
 	{
 		Name: "artifact-location-length", When: "MLFLOW_ARTIFACT_LOCATION_MAX_LENGTH is set",
 		Reason:    "Python refuses a location that is longer",
-		Concerned: "createExperiment",
-		Concerns:  func(route Route) bool { return route.Name == "createExperiment" },
+		Concerned: createExperiment,
+		Concerns:  func(route Route) bool { return route.Name == createExperiment },
 		Applies:   func(s Setting) bool { return s.Getenv("MLFLOW_ARTIFACT_LOCATION_MAX_LENGTH") != "" },
 	},
 	{
@@ -163,7 +168,7 @@ var Modes = []Mode{
 		Name: "prometheus", When: "--expose-prometheus is given",
 		Reason:    "the metrics count the requests that Python answers",
 		Concerned: "every route but /health and /version",
-		Concerns:  func(route Route) bool { return isAPI(route) || route.Name == "ui" },
+		Concerns:  func(route Route) bool { return isAPI(route) || route.Name == uiGate },
 		Applies: func(s Setting) bool {
 			return s.Config.ExposePrometheus != "" || s.Getenv("prometheus_multiproc_dir") != ""
 		},
@@ -294,7 +299,7 @@ func dialect(uri string) string {
 // isInMemory tells of the ways to spell a SQLite database in memory; a file's URI may ask for it in
 // its query.
 func isInMemory(uri string) bool {
-	if dialect(uri) != "sqlite" {
+	if dialect(uri) != sqlite {
 		return false
 	}
 
@@ -305,7 +310,7 @@ func isInMemory(uri string) bool {
 }
 
 func hasUnsupportedSetting(setting Setting) bool {
-	if !slices.Contains([]string{"sqlite", "postgresql"}, dialect(setting.Config.BackendStoreURI)) {
+	if !slices.Contains([]string{sqlite, "postgresql"}, dialect(setting.Config.BackendStoreURI)) {
 		return false
 	}
 

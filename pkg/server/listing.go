@@ -3,6 +3,7 @@ package server
 import (
 	"cmp"
 	"fmt"
+	"net/http"
 	"slices"
 
 	"github.com/mlflow/mlflow-go/pkg/contract"
@@ -21,7 +22,7 @@ type Listing struct {
 
 // Routes lists all of MLflow's routes, native ones first, each kind by path.
 func Routes() []Listing {
-	listings := slices.Clone(plainRoutes)
+	listings := listPlainRoutes()
 
 	for _, method := range contract.Methods {
 		for _, path := range methodPaths(method.Endpoints) {
@@ -30,7 +31,7 @@ func Routes() []Listing {
 	}
 
 	for _, route := range uiRoutes {
-		listings = append(listings, Listing{Verb: "GET", Path: route.path, Name: route.name, Native: true})
+		listings = append(listings, Listing{Verb: http.MethodGet, Path: route.path, Name: route.name, Native: true})
 	}
 
 	for _, method := range contract.Proxied {
@@ -60,7 +61,7 @@ type methodPath struct{ verb, path string }
 
 // methodPaths spells out a method's addresses below the static prefix (handlers._get_paths).
 func methodPaths(endpoints []contract.Endpoint) []methodPath {
-	var paths []methodPath
+	paths := make([]methodPath, 0, 2*len(endpoints))
 
 	for _, endpoint := range endpoints {
 		for _, api := range []string{"api", "ajax-api"} {

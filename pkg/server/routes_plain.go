@@ -1,126 +1,190 @@
 package server
 
-// Why MLflow's Python server answers the routes that no protobuf describes.
-const (
-	fromTheUI     = "serves only the UI; not ported to Go yet"
-	fromArtifacts = "reads or writes artifact storage, for which MLflow's Python clients of each provider are used"
-	traces        = "traces are not ported to Go yet"
-	jobs          = "runs scorers, judges or background jobs, which are Python code"
-	gateway       = "the AI gateway calls its providers with MLflow's Python clients"
-	mcp           = "the MCP registry is not ported to Go yet"
-	assistant     = "the assistant runs Python code"
-	graphql       = "GraphQL is not ported to Go yet"
-	serverInfo    = "tells of features that only the Python server knows"
+import "strings"
+
+// The prefixes below which MLflow serves a route that no protobuf describes.
+var (
+	noAPI    = []string{""}
+	uiAPI    = []string{"/ajax-api"}
+	bothAPIs = []string{"/api", "/ajax-api"}
 )
 
 // plainRoutes are MLflow's routes beside those of its protobufs: the ones that mlflow.server adds to
-// its Flask and FastAPI applications by hand. Paths are below the static prefix; parameters are
-// spelled as Flask does.
-var plainRoutes = []Listing{
-	{Verb: "POST", Path: "/ajax-api/2.0/mlflow/experiments/search-datasets", Name: "serve_search_datasets", Reason: fromTheUI},
-	{Verb: "GET", Path: "/ajax-api/2.0/mlflow/get-trace-artifact", Name: "serve_get_trace_artifact", Reason: fromArtifacts},
-	{Verb: "GET", Path: "/ajax-api/3.0/mlflow/get-trace-artifact", Name: "serve_get_trace_artifact", Reason: fromArtifacts},
-	{Verb: "POST", Path: "/v1/traces", Name: "export_traces", Reason: traces},
-	{Verb: "GET", Path: "/ajax-api/2.0/mlflow/logged-models/<model_id>/artifacts/files", Name: "serve_get_logged_model_artifact", Reason: fromArtifacts},
-	{Verb: "POST", Path: "/ajax-api/3.0/mlflow/scorer/invoke", Name: "invoke_scorer_handler", Reason: jobs},
-	{Verb: "PUT", Path: "/api/3.0/mlflow/scorers/online-config", Name: "upsert_online_scoring_config", Reason: jobs},
-	{Verb: "PUT", Path: "/ajax-api/3.0/mlflow/scorers/online-config", Name: "upsert_online_scoring_config", Reason: jobs},
-	{Verb: "GET", Path: "/api/3.0/mlflow/scorers/online-configs", Name: "get_online_scoring_configs", Reason: jobs},
-	{Verb: "GET", Path: "/ajax-api/3.0/mlflow/scorers/online-configs", Name: "get_online_scoring_configs", Reason: jobs},
-	{Verb: "GET", Path: "/ajax-api/2.0/mlflow/gateway-proxy", Name: "serve_gateway_proxy", Reason: gateway},
-	{Verb: "POST", Path: "/ajax-api/2.0/mlflow/gateway-proxy", Name: "serve_gateway_proxy", Reason: gateway},
-	{Verb: "GET", Path: "/ajax-api/3.0/mlflow/gateway/provider-config", Name: "get_provider_config", Reason: gateway},
-	{Verb: "GET", Path: "/ajax-api/3.0/mlflow/gateway/secrets/config", Name: "get_secrets_config", Reason: gateway},
-	{Verb: "GET", Path: "/ajax-api/3.0/mlflow/gateway/supported-models", Name: "list_supported_models", Reason: gateway},
-	{Verb: "GET", Path: "/ajax-api/3.0/mlflow/gateway/supported-providers", Name: "list_supported_providers", Reason: gateway},
-	{Verb: "POST", Path: "/gateway/<endpoint_name>/mlflow/invocations", Name: "invocations", Reason: gateway},
-	{Verb: "POST", Path: "/gateway/anthropic/v1/messages", Name: "anthropic_passthrough_messages", Reason: gateway},
-	{Verb: "POST", Path: "/gateway/gemini/v1beta/models/<endpoint_name>:generateContent", Name: "gemini_passthrough_generate_content", Reason: gateway},
-	{Verb: "POST", Path: "/gateway/gemini/v1beta/models/<endpoint_name>:streamGenerateContent", Name: "gemini_passthrough_stream_generate_content", Reason: gateway},
-	{Verb: "POST", Path: "/gateway/mlflow/v1/chat/completions", Name: "chat_completions", Reason: gateway},
-	{Verb: "GET", Path: "/gateway/mlflow/v1/models", Name: "list_models", Reason: gateway},
-	{Verb: "POST", Path: "/gateway/openai/v1/chat/completions", Name: "openai_passthrough_chat", Reason: gateway},
-	{Verb: "POST", Path: "/gateway/openai/v1/embeddings", Name: "openai_passthrough_embeddings", Reason: gateway},
-	{Verb: "POST", Path: "/gateway/openai/v1/responses", Name: "openai_passthrough_responses", Reason: gateway},
-	{Verb: "POST", Path: "/gateway/openai/v1/responses/compact", Name: "openai_passthrough_responses_compact", Reason: gateway},
-	{Verb: "POST", Path: "/gateway/proxy/<endpoint_name>/<path:path>", Name: "raw_proxy", Reason: gateway},
-	{Verb: "POST", Path: "/gateway/typesafe/v1/systemone", Name: "typesafe_passthrough_system_one", Reason: gateway},
-	{Verb: "POST", Path: "/ajax-api/3.0/mlflow/issues/invoke", Name: "invoke_issue_detection_handler", Reason: jobs},
-	{Verb: "GET", Path: "/api/3.0/mlflow/mcp-servers", Name: "search_mcp_servers", Reason: mcp},
-	{Verb: "GET", Path: "/ajax-api/3.0/mlflow/mcp-servers", Name: "search_mcp_servers", Reason: mcp},
-	{Verb: "POST", Path: "/api/3.0/mlflow/mcp-servers", Name: "create_mcp_server", Reason: mcp},
-	{Verb: "POST", Path: "/ajax-api/3.0/mlflow/mcp-servers", Name: "create_mcp_server", Reason: mcp},
-	{Verb: "DELETE", Path: "/api/3.0/mlflow/mcp-servers/<path:name>", Name: "delete_mcp_server", Reason: mcp},
-	{Verb: "DELETE", Path: "/ajax-api/3.0/mlflow/mcp-servers/<path:name>", Name: "delete_mcp_server", Reason: mcp},
-	{Verb: "GET", Path: "/api/3.0/mlflow/mcp-servers/<path:name>", Name: "get_mcp_server", Reason: mcp},
-	{Verb: "GET", Path: "/ajax-api/3.0/mlflow/mcp-servers/<path:name>", Name: "get_mcp_server", Reason: mcp},
-	{Verb: "PATCH", Path: "/api/3.0/mlflow/mcp-servers/<path:name>", Name: "update_mcp_server", Reason: mcp},
-	{Verb: "PATCH", Path: "/ajax-api/3.0/mlflow/mcp-servers/<path:name>", Name: "update_mcp_server", Reason: mcp},
-	{Verb: "POST", Path: "/api/3.0/mlflow/mcp-servers/<path:name>/aliases", Name: "set_mcp_server_alias", Reason: mcp},
-	{Verb: "POST", Path: "/ajax-api/3.0/mlflow/mcp-servers/<path:name>/aliases", Name: "set_mcp_server_alias", Reason: mcp},
-	{Verb: "DELETE", Path: "/api/3.0/mlflow/mcp-servers/<path:name>/aliases/<path:alias>", Name: "delete_mcp_server_alias", Reason: mcp},
-	{Verb: "DELETE", Path: "/ajax-api/3.0/mlflow/mcp-servers/<path:name>/aliases/<path:alias>", Name: "delete_mcp_server_alias", Reason: mcp},
-	{Verb: "GET", Path: "/api/3.0/mlflow/mcp-servers/<path:name>/aliases/<path:alias>", Name: "get_version_by_alias", Reason: mcp},
-	{Verb: "GET", Path: "/ajax-api/3.0/mlflow/mcp-servers/<path:name>/aliases/<path:alias>", Name: "get_version_by_alias", Reason: mcp},
-	{Verb: "GET", Path: "/api/3.0/mlflow/mcp-servers/<path:name>/endpoints", Name: "search_server_access_endpoints", Reason: mcp},
-	{Verb: "GET", Path: "/ajax-api/3.0/mlflow/mcp-servers/<path:name>/endpoints", Name: "search_server_access_endpoints", Reason: mcp},
-	{Verb: "POST", Path: "/api/3.0/mlflow/mcp-servers/<path:name>/endpoints", Name: "create_mcp_access_endpoint", Reason: mcp},
-	{Verb: "POST", Path: "/ajax-api/3.0/mlflow/mcp-servers/<path:name>/endpoints", Name: "create_mcp_access_endpoint", Reason: mcp},
-	{Verb: "DELETE", Path: "/api/3.0/mlflow/mcp-servers/<path:name>/endpoints/<endpoint_id>", Name: "delete_mcp_access_endpoint", Reason: mcp},
-	{Verb: "DELETE", Path: "/ajax-api/3.0/mlflow/mcp-servers/<path:name>/endpoints/<endpoint_id>", Name: "delete_mcp_access_endpoint", Reason: mcp},
-	{Verb: "GET", Path: "/api/3.0/mlflow/mcp-servers/<path:name>/endpoints/<endpoint_id>", Name: "get_mcp_access_endpoint", Reason: mcp},
-	{Verb: "GET", Path: "/ajax-api/3.0/mlflow/mcp-servers/<path:name>/endpoints/<endpoint_id>", Name: "get_mcp_access_endpoint", Reason: mcp},
-	{Verb: "PATCH", Path: "/api/3.0/mlflow/mcp-servers/<path:name>/endpoints/<endpoint_id>", Name: "update_mcp_access_endpoint", Reason: mcp},
-	{Verb: "PATCH", Path: "/ajax-api/3.0/mlflow/mcp-servers/<path:name>/endpoints/<endpoint_id>", Name: "update_mcp_access_endpoint", Reason: mcp},
-	{Verb: "POST", Path: "/api/3.0/mlflow/mcp-servers/<path:name>/tags", Name: "set_mcp_server_tag", Reason: mcp},
-	{Verb: "POST", Path: "/ajax-api/3.0/mlflow/mcp-servers/<path:name>/tags", Name: "set_mcp_server_tag", Reason: mcp},
-	{Verb: "DELETE", Path: "/api/3.0/mlflow/mcp-servers/<path:name>/tags/<path:key>", Name: "delete_mcp_server_tag", Reason: mcp},
-	{Verb: "DELETE", Path: "/ajax-api/3.0/mlflow/mcp-servers/<path:name>/tags/<path:key>", Name: "delete_mcp_server_tag", Reason: mcp},
-	{Verb: "GET", Path: "/api/3.0/mlflow/mcp-servers/<path:name>/versions", Name: "search_mcp_server_versions", Reason: mcp},
-	{Verb: "GET", Path: "/ajax-api/3.0/mlflow/mcp-servers/<path:name>/versions", Name: "search_mcp_server_versions", Reason: mcp},
-	{Verb: "POST", Path: "/api/3.0/mlflow/mcp-servers/<path:name>/versions", Name: "create_mcp_server_version", Reason: mcp},
-	{Verb: "POST", Path: "/ajax-api/3.0/mlflow/mcp-servers/<path:name>/versions", Name: "create_mcp_server_version", Reason: mcp},
-	{Verb: "DELETE", Path: "/api/3.0/mlflow/mcp-servers/<path:name>/versions/<path:version>", Name: "delete_mcp_server_version", Reason: mcp},
-	{Verb: "DELETE", Path: "/ajax-api/3.0/mlflow/mcp-servers/<path:name>/versions/<path:version>", Name: "delete_mcp_server_version", Reason: mcp},
-	{Verb: "GET", Path: "/api/3.0/mlflow/mcp-servers/<path:name>/versions/<path:version>", Name: "get_mcp_server_version", Reason: mcp},
-	{Verb: "GET", Path: "/ajax-api/3.0/mlflow/mcp-servers/<path:name>/versions/<path:version>", Name: "get_mcp_server_version", Reason: mcp},
-	{Verb: "PATCH", Path: "/api/3.0/mlflow/mcp-servers/<path:name>/versions/<path:version>", Name: "update_mcp_server_version", Reason: mcp},
-	{Verb: "PATCH", Path: "/ajax-api/3.0/mlflow/mcp-servers/<path:name>/versions/<path:version>", Name: "update_mcp_server_version", Reason: mcp},
-	{Verb: "POST", Path: "/api/3.0/mlflow/mcp-servers/<path:name>/versions/<path:version>/tags", Name: "set_mcp_server_version_tag", Reason: mcp},
-	{Verb: "POST", Path: "/ajax-api/3.0/mlflow/mcp-servers/<path:name>/versions/<path:version>/tags", Name: "set_mcp_server_version_tag", Reason: mcp},
-	{Verb: "DELETE", Path: "/api/3.0/mlflow/mcp-servers/<path:name>/versions/<path:version>/tags/<path:key>", Name: "delete_mcp_server_version_tag", Reason: mcp},
-	{Verb: "DELETE", Path: "/ajax-api/3.0/mlflow/mcp-servers/<path:name>/versions/<path:version>/tags/<path:key>", Name: "delete_mcp_server_version_tag", Reason: mcp},
-	{Verb: "GET", Path: "/api/3.0/mlflow/mcp-servers/endpoints", Name: "search_all_access_endpoints", Reason: mcp},
-	{Verb: "GET", Path: "/ajax-api/3.0/mlflow/mcp-servers/endpoints", Name: "search_all_access_endpoints", Reason: mcp},
-	{Verb: "POST", Path: "/ajax-api/2.0/mlflow/upload-artifact", Name: "serve_upload_artifact", Reason: fromArtifacts},
-	{Verb: "GET", Path: "/get-artifact", Name: "serve_artifacts", Reason: fromArtifacts},
-	{Verb: "GET", Path: "/model-versions/get-artifact", Name: "serve_model_version_artifact", Reason: fromArtifacts},
-	{Verb: "POST", Path: "/ajax-api/3.0/jobs/", Name: "submit_job", Reason: jobs},
-	{Verb: "GET", Path: "/ajax-api/3.0/jobs/<job_id>", Name: "get_job", Reason: jobs},
-	{Verb: "PATCH", Path: "/ajax-api/3.0/jobs/cancel/<job_id>", Name: "cancel_job", Reason: jobs},
-	{Verb: "POST", Path: "/ajax-api/3.0/jobs/search", Name: "search_jobs", Reason: jobs},
-	{Verb: "GET", Path: "/ajax-api/3.0/mlflow/jobs/<job_id>", Name: "get_job", Reason: jobs},
-	{Verb: "PATCH", Path: "/ajax-api/3.0/mlflow/jobs/cancel/<job_id>", Name: "cancel_job", Reason: jobs},
-	{Verb: "GET", Path: "/ajax-api/3.0/mlflow/assistant/config", Name: "get_config", Reason: assistant},
-	{Verb: "PUT", Path: "/ajax-api/3.0/mlflow/assistant/config", Name: "update_config", Reason: assistant},
-	{Verb: "POST", Path: "/ajax-api/3.0/mlflow/assistant/message", Name: "send_message", Reason: assistant},
-	{Verb: "GET", Path: "/ajax-api/3.0/mlflow/assistant/providers", Name: "get_providers", Reason: assistant},
-	{Verb: "GET", Path: "/ajax-api/3.0/mlflow/assistant/providers/<provider>/health", Name: "provider_health_check", Reason: assistant},
-	{Verb: "GET", Path: "/ajax-api/3.0/mlflow/assistant/providers/<provider>/models", Name: "list_provider_models", Reason: assistant},
-	{Verb: "PATCH", Path: "/ajax-api/3.0/mlflow/assistant/sessions/<session_id>", Name: "patch_session", Reason: assistant},
-	{Verb: "POST", Path: "/ajax-api/3.0/mlflow/assistant/sessions/<session_id>/permission", Name: "resolve_permission", Reason: assistant},
-	{Verb: "GET", Path: "/ajax-api/3.0/mlflow/assistant/sessions/<session_id>/stream", Name: "stream_response", Reason: assistant},
-	{Verb: "POST", Path: "/ajax-api/3.0/mlflow/assistant/sessions/<session_id>/tool-result", Name: "resolve_client_tool_result", Reason: assistant},
-	{Verb: "POST", Path: "/ajax-api/3.0/mlflow/assistant/skills/install", Name: "install_skills_endpoint", Reason: assistant},
-	{Verb: "GET", Path: "/ajax-api/2.0/mlflow/metrics/get-history-bulk", Name: "serve_get_metric_history_bulk", Reason: fromTheUI},
-	{Verb: "POST", Path: "/ajax-api/2.0/mlflow/runs/create-promptlab-run", Name: "serve_create_promptlab_run", Reason: fromTheUI},
-	{Verb: "POST", Path: "/ajax-api/3.0/mlflow/demo/delete", Name: "delete_demo", Reason: fromTheUI},
-	{Verb: "POST", Path: "/ajax-api/3.0/mlflow/demo/generate", Name: "generate_demo", Reason: fromTheUI},
-	{Verb: "POST", Path: "/ajax-api/3.0/mlflow/genai/evaluate/invoke", Name: "invoke_genai_evaluate_handler", Reason: fromTheUI},
-	{Verb: "GET", Path: "/ajax-api/3.0/mlflow/ui-telemetry", Name: "serve_get_ui_telemetry", Reason: fromTheUI},
-	{Verb: "POST", Path: "/ajax-api/3.0/mlflow/ui-telemetry", Name: "serve_post_ui_telemetry", Reason: fromTheUI},
-	{Verb: "GET", Path: "/graphql", Name: "graphql", Reason: graphql},
-	{Verb: "POST", Path: "/graphql", Name: "graphql", Reason: graphql},
-	{Verb: "GET", Path: "/api/3.0/mlflow/server-info", Name: "get_server_info", Reason: serverInfo},
-	{Verb: "GET", Path: "/ajax-api/3.0/mlflow/server-info", Name: "get_server_info", Reason: serverInfo},
+// its Flask and FastAPI applications by hand. Each is a verb, a path below the prefixes with
+// parameters spelled as Flask does, and the name of MLflow's function.
+var plainRoutes = []struct {
+	reason   string
+	prefixes []string
+	routes   []string
+}{
+	{
+		reason:   "serves only the UI; not ported to Go yet",
+		prefixes: uiAPI,
+		routes: []string{
+			"POST /2.0/mlflow/experiments/search-datasets serve_search_datasets",
+			"GET /2.0/mlflow/metrics/get-history-bulk serve_get_metric_history_bulk",
+			"POST /2.0/mlflow/runs/create-promptlab-run serve_create_promptlab_run",
+			"POST /3.0/mlflow/demo/delete delete_demo",
+			"POST /3.0/mlflow/demo/generate generate_demo",
+			"POST /3.0/mlflow/genai/evaluate/invoke invoke_genai_evaluate_handler",
+			"GET /3.0/mlflow/ui-telemetry serve_get_ui_telemetry",
+			"POST /3.0/mlflow/ui-telemetry serve_post_ui_telemetry",
+		},
+	},
+	{
+		reason:   "reads or writes artifact storage, for which MLflow's Python clients of each provider are used",
+		prefixes: uiAPI,
+		routes: []string{
+			"GET /2.0/mlflow/get-trace-artifact serve_get_trace_artifact",
+			"GET /3.0/mlflow/get-trace-artifact serve_get_trace_artifact",
+			"GET /2.0/mlflow/logged-models/<model_id>/artifacts/files serve_get_logged_model_artifact",
+			"POST /2.0/mlflow/upload-artifact serve_upload_artifact",
+		},
+	},
+	{
+		reason:   "traces are not ported to Go yet",
+		prefixes: noAPI,
+		routes: []string{
+			"POST /v1/traces export_traces",
+		},
+	},
+	{
+		reason:   "runs scorers, judges or background jobs, which are Python code",
+		prefixes: uiAPI,
+		routes: []string{
+			"POST /3.0/mlflow/scorer/invoke invoke_scorer_handler",
+			"POST /3.0/mlflow/issues/invoke invoke_issue_detection_handler",
+			"POST /3.0/jobs/ submit_job",
+			"GET /3.0/jobs/<job_id> get_job",
+			"PATCH /3.0/jobs/cancel/<job_id> cancel_job",
+			"POST /3.0/jobs/search search_jobs",
+			"GET /3.0/mlflow/jobs/<job_id> get_job",
+			"PATCH /3.0/mlflow/jobs/cancel/<job_id> cancel_job",
+		},
+	},
+	{
+		reason:   "runs scorers, judges or background jobs, which are Python code",
+		prefixes: bothAPIs,
+		routes: []string{
+			"PUT /3.0/mlflow/scorers/online-config upsert_online_scoring_config",
+			"GET /3.0/mlflow/scorers/online-configs get_online_scoring_configs",
+		},
+	},
+	{
+		reason:   "the AI gateway calls its providers with MLflow's Python clients",
+		prefixes: uiAPI,
+		routes: []string{
+			"GET /2.0/mlflow/gateway-proxy serve_gateway_proxy",
+			"POST /2.0/mlflow/gateway-proxy serve_gateway_proxy",
+			"GET /3.0/mlflow/gateway/provider-config get_provider_config",
+			"GET /3.0/mlflow/gateway/secrets/config get_secrets_config",
+			"GET /3.0/mlflow/gateway/supported-models list_supported_models",
+			"GET /3.0/mlflow/gateway/supported-providers list_supported_providers",
+		},
+	},
+	{
+		reason:   "the AI gateway calls its providers with MLflow's Python clients",
+		prefixes: noAPI,
+		routes: []string{
+			"POST /gateway/<endpoint_name>/mlflow/invocations invocations",
+			"POST /gateway/anthropic/v1/messages anthropic_passthrough_messages",
+			"POST /gateway/gemini/v1beta/models/<endpoint_name>:generateContent gemini_passthrough_generate_content",
+			"POST /gateway/gemini/v1beta/models/<endpoint_name>:streamGenerateContent gemini_passthrough_stream_generate_content", //nolint:lll // one route
+			"POST /gateway/mlflow/v1/chat/completions chat_completions",
+			"GET /gateway/mlflow/v1/models list_models",
+			"POST /gateway/openai/v1/chat/completions openai_passthrough_chat",
+			"POST /gateway/openai/v1/embeddings openai_passthrough_embeddings",
+			"POST /gateway/openai/v1/responses openai_passthrough_responses",
+			"POST /gateway/openai/v1/responses/compact openai_passthrough_responses_compact",
+			"POST /gateway/proxy/<endpoint_name>/<path:path> raw_proxy",
+			"POST /gateway/typesafe/v1/systemone typesafe_passthrough_system_one",
+		},
+	},
+	{
+		reason:   "the MCP registry is not ported to Go yet",
+		prefixes: bothAPIs,
+		routes: []string{
+			"GET /3.0/mlflow/mcp-servers search_mcp_servers",
+			"POST /3.0/mlflow/mcp-servers create_mcp_server",
+			"DELETE /3.0/mlflow/mcp-servers/<path:name> delete_mcp_server",
+			"GET /3.0/mlflow/mcp-servers/<path:name> get_mcp_server",
+			"PATCH /3.0/mlflow/mcp-servers/<path:name> update_mcp_server",
+			"POST /3.0/mlflow/mcp-servers/<path:name>/aliases set_mcp_server_alias",
+			"DELETE /3.0/mlflow/mcp-servers/<path:name>/aliases/<path:alias> delete_mcp_server_alias",
+			"GET /3.0/mlflow/mcp-servers/<path:name>/aliases/<path:alias> get_version_by_alias",
+			"GET /3.0/mlflow/mcp-servers/<path:name>/endpoints search_server_access_endpoints",
+			"POST /3.0/mlflow/mcp-servers/<path:name>/endpoints create_mcp_access_endpoint",
+			"DELETE /3.0/mlflow/mcp-servers/<path:name>/endpoints/<endpoint_id> delete_mcp_access_endpoint",
+			"GET /3.0/mlflow/mcp-servers/<path:name>/endpoints/<endpoint_id> get_mcp_access_endpoint",
+			"PATCH /3.0/mlflow/mcp-servers/<path:name>/endpoints/<endpoint_id> update_mcp_access_endpoint",
+			"POST /3.0/mlflow/mcp-servers/<path:name>/tags set_mcp_server_tag",
+			"DELETE /3.0/mlflow/mcp-servers/<path:name>/tags/<path:key> delete_mcp_server_tag",
+			"GET /3.0/mlflow/mcp-servers/<path:name>/versions search_mcp_server_versions",
+			"POST /3.0/mlflow/mcp-servers/<path:name>/versions create_mcp_server_version",
+			"DELETE /3.0/mlflow/mcp-servers/<path:name>/versions/<path:version> delete_mcp_server_version",
+			"GET /3.0/mlflow/mcp-servers/<path:name>/versions/<path:version> get_mcp_server_version",
+			"PATCH /3.0/mlflow/mcp-servers/<path:name>/versions/<path:version> update_mcp_server_version",
+			"POST /3.0/mlflow/mcp-servers/<path:name>/versions/<path:version>/tags set_mcp_server_version_tag",
+			"DELETE /3.0/mlflow/mcp-servers/<path:name>/versions/<path:version>/tags/<path:key> delete_mcp_server_version_tag", //nolint:lll // one route
+			"GET /3.0/mlflow/mcp-servers/endpoints search_all_access_endpoints",
+		},
+	},
+	{
+		reason:   "reads or writes artifact storage, for which MLflow's Python clients of each provider are used",
+		prefixes: noAPI,
+		routes: []string{
+			"GET /get-artifact serve_artifacts",
+			"GET /model-versions/get-artifact serve_model_version_artifact",
+		},
+	},
+	{
+		reason:   "the assistant runs Python code",
+		prefixes: uiAPI,
+		routes: []string{
+			"GET /3.0/mlflow/assistant/config get_config",
+			"PUT /3.0/mlflow/assistant/config update_config",
+			"POST /3.0/mlflow/assistant/message send_message",
+			"GET /3.0/mlflow/assistant/providers get_providers",
+			"GET /3.0/mlflow/assistant/providers/<provider>/health provider_health_check",
+			"GET /3.0/mlflow/assistant/providers/<provider>/models list_provider_models",
+			"PATCH /3.0/mlflow/assistant/sessions/<session_id> patch_session",
+			"POST /3.0/mlflow/assistant/sessions/<session_id>/permission resolve_permission",
+			"GET /3.0/mlflow/assistant/sessions/<session_id>/stream stream_response",
+			"POST /3.0/mlflow/assistant/sessions/<session_id>/tool-result resolve_client_tool_result",
+			"POST /3.0/mlflow/assistant/skills/install install_skills_endpoint",
+		},
+	},
+	{
+		reason:   "GraphQL is not ported to Go yet",
+		prefixes: noAPI,
+		routes: []string{
+			"GET /graphql graphql",
+			"POST /graphql graphql",
+		},
+	},
+	{
+		reason:   "tells of features that only the Python server knows",
+		prefixes: bothAPIs,
+		routes: []string{
+			"GET /3.0/mlflow/server-info get_server_info",
+		},
+	},
+}
+
+// listPlainRoutes spells the table out.
+func listPlainRoutes() []Listing {
+	var listings []Listing
+
+	for _, group := range plainRoutes {
+		for _, route := range group.routes {
+			verb, rest, _ := strings.Cut(route, " ")
+			path, name, _ := strings.Cut(rest, " ")
+
+			for _, prefix := range group.prefixes {
+				listings = append(listings, Listing{Verb: verb, Path: prefix + path, Name: name, Reason: group.reason})
+			}
+		}
+	}
+
+	return listings
 }

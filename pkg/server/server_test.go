@@ -16,7 +16,6 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"google.golang.org/protobuf/proto"
 
 	"github.com/mlflow/mlflow-go/pkg/config"
 	"github.com/mlflow/mlflow-go/pkg/contract"
@@ -36,7 +35,7 @@ type service struct {
 func (service) CreateExperiment(
 	_ context.Context, request *protos.CreateExperiment,
 ) (*protos.CreateExperiment_Response, error) {
-	return &protos.CreateExperiment_Response{ExperimentId: proto.String(request.GetName())}, nil
+	return &protos.CreateExperiment_Response{ExperimentId: new(request.GetName())}, nil
 }
 
 func (s service) GetExperimentByName(
@@ -114,8 +113,15 @@ func startNative(t *testing.T, settings *config.Config) string {
 	return url
 }
 
+// reply is what the tests look at in an answer.
+type reply struct {
+	StatusCode    int
+	Header        http.Header
+	ContentLength int64
+}
+
 // ask sends a request with header fields given as "Name: value".
-func ask(t *testing.T, method, url, body string, fields ...string) (*http.Response, string) {
+func ask(t *testing.T, method, url, body string, fields ...string) (reply, string) {
 	t.Helper()
 
 	request, err := http.NewRequest(method, url, strings.NewReader(body))
@@ -133,12 +139,12 @@ func ask(t *testing.T, method, url, body string, fields ...string) (*http.Respon
 	response, err := http.DefaultTransport.RoundTrip(request)
 	require.NoError(t, err)
 
-	defer response.Body.Close()
+	defer func() { _ = response.Body.Close() }()
 
 	text, err := io.ReadAll(response.Body)
 	require.NoError(t, err)
 
-	return response, string(text)
+	return reply{response.StatusCode, response.Header, response.ContentLength}, string(text)
 }
 
 const typed = "Content-Type: application/json"
@@ -181,7 +187,7 @@ func TestNativeMethod(t *testing.T) {
 			response, err := http.DefaultTransport.RoundTrip(request)
 			require.NoError(t, err)
 
-			defer response.Body.Close()
+			defer func() { _ = response.Body.Close() }()
 
 			text, err := io.ReadAll(response.Body)
 			require.NoError(t, err)
@@ -205,9 +211,9 @@ func TestTruncatedBodyIsRefused(t *testing.T) {
 			connection, err := net.Dial("tcp", address)
 			require.NoError(t, err)
 
-			defer connection.Close()
+			defer func() { _ = connection.Close() }()
 
-			fmt.Fprintf(connection, "POST %s HTTP/1.1\r\nHost: localhost\r\n%s\r\n%s", createPath, typed, body)
+			_, _ = fmt.Fprintf(connection, "POST %s HTTP/1.1\r\nHost: localhost\r\n%s\r\n%s", createPath, typed, body)
 
 			half, ok := connection.(*net.TCPConn)
 			require.True(t, ok)

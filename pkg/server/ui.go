@@ -12,6 +12,14 @@ import (
 const (
 	plainText = "text/plain; charset=utf-8"
 	html      = "text/html; charset=utf-8"
+
+	healthPath  = "/health"
+	versionPath = "/version"
+
+	// The gate's names of routes beside the API.
+	uiGate      = "ui"
+	healthGate  = "health"
+	versionGate = "version"
 )
 
 // uiRoute is one of the routes that need no database: the UI and the probes.
@@ -26,10 +34,10 @@ type uiRoute struct {
 }
 
 var uiRoutes = []uiRoute{
-	{path: "/health", name: "health", gate: "health", fastapi: true, serve: (*Server).health},
-	{path: "/version", name: "version", gate: "version", serve: (*Server).version},
-	{path: "/", name: "serve", gate: "ui", serve: (*Server).index},
-	{path: "/static-files/<path:path>", name: "serve_static_file", gate: "ui", serve: (*Server).static},
+	{path: healthPath, name: healthGate, gate: healthGate, fastapi: true, serve: (*Server).health},
+	{path: versionPath, name: versionGate, gate: versionGate, serve: (*Server).version},
+	{path: "/", name: "serve", gate: uiGate, serve: (*Server).index},
+	{path: "/static-files/<path:path>", name: "serve_static_file", gate: uiGate, serve: (*Server).static},
 }
 
 func (s *Server) bindUI(app *fiber.App) {

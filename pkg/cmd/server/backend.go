@@ -46,7 +46,8 @@ func (b *backend) open(ctx context.Context, gate *server.Gate) (map[string]any, 
 		shown := database.Redact(b.settings.BackendStoreURI)
 		message := strings.ReplaceAll(plainMessage(err), "<database_uri>", shown)
 
-		return nil, fmt.Errorf("the backend store %s: %s", shown, message) //nolint:err113 // for a person, without the password
+		//nolint:err113 // for a person, without the password
+		return nil, fmt.Errorf("the backend store %s: %s", shown, message)
 	}
 
 	// Clients may place artifacts where the operator does.
@@ -100,7 +101,7 @@ func (b *backend) createFile(ctx context.Context) error {
 	}
 
 	if _, err := os.Stat(parsed.Database); !errors.Is(err, fs.ErrNotExist) {
-		return nil //nolint:nilerr // opening it says what is wrong
+		return nil // opening it says what is wrong, if anything
 	}
 
 	return b.initialize(ctx)

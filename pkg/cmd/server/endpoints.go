@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/mlflow/mlflow-go/pkg/server"
@@ -33,7 +34,11 @@ func printEndpoints(to io.Writer, arguments []string) error {
 	table := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
 	native := 0
 
-	fmt.Fprintln(table, "ANSWERED BY\tVERB\tPATH\tNAME\tREASON")
+	line := func(columns ...string) {
+		_, _ = io.WriteString(table, strings.Join(columns, "\t")+"\n") // Flush reports what fails
+	}
+
+	line("ANSWERED BY", "VERB", "PATH", "NAME", "REASON")
 
 	for _, route := range routes {
 		by := "python"
@@ -42,15 +47,16 @@ func printEndpoints(to io.Writer, arguments []string) error {
 			native++
 		}
 
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", by, route.Verb, route.Path, route.Name, route.Reason)
+		line(by, route.Verb, route.Path, route.Name, route.Reason)
 	}
 
-	fmt.Fprintf(table, "\n%d of %d are native, unless one of these modes leaves them to Python:\n\n",
-		native, len(routes))
-	fmt.Fprintln(table, "MODE\tWHEN\tCONCERNS\tREASON")
+	line()
+	line(fmt.Sprintf("%d of %d are native, unless one of these modes leaves them to Python:", native, len(routes)))
+	line()
+	line("MODE", "WHEN", "CONCERNS", "REASON")
 
 	for _, mode := range modes {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", mode.Name, mode.When, mode.Concerned, mode.Reason)
+		line(mode.Name, mode.When, mode.Concerned, mode.Reason)
 	}
 
 	return table.Flush()

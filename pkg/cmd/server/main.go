@@ -62,7 +62,13 @@ func run(arguments []string) error {
 
 // newLogger writes text for people and JSON for machines, to standard error.
 func newLogger(level slog.Level) *slog.Logger {
-	options := &slog.HandlerOptions{Level: level}
+	options := &slog.HandlerOptions{Level: level, ReplaceAttr: func(_ []string, attribute slog.Attr) slog.Attr {
+		if attribute.Value.Kind() == slog.KindDuration { // or JSON has a bare number of nanoseconds
+			attribute.Value = slog.StringValue(attribute.Value.Duration().String())
+		}
+
+		return attribute
+	}}
 	if isatty.IsTerminal(os.Stderr.Fd()) {
 		return slog.New(slog.NewTextHandler(os.Stderr, options))
 	}
@@ -88,14 +94,14 @@ func serve(ctx context.Context, stopCatching func(), settings *config.Config, lo
 	var fallback *supervisor.Supervisor
 
 	if settings.Go.Fallback != config.FallbackOff {
-		if fallback, err = newFallback(settings, logger); err != nil {
+		if fallback, err = newFallback(ctx, settings, logger); err != nil {
 			return err
 		}
 
 		options.Upstream = fallback
 	}
 
-	server, err := server.New(options)
+	server, err := server.New(options) //nolint:contextcheck // requests end on their own, see Shutdown
 	if err != nil {
 		return err
 	}
@@ -107,8 +113,9 @@ func serve(ctx context.Context, stopCatching func(), settings *config.Config, lo
 
 	go func() { failed <- server.Serve(listener) }()
 
-	draining, endDraining := context.WithCancel(context.Background())
-	running, endRunning := context.WithCancel(context.Background())
+	lasting := context.WithoutCancel(ctx) // what is running when the context ends is waited for
+	draining, endDraining := context.WithCancel(lasting)
+	running, endRunning := context.WithCancel(lasting)
 
 	defer endDraining()
 
@@ -139,7 +146,7 @@ func serve(ctx context.Context, stopCatching func(), settings *config.Config, lo
 
 	stopCatching() // a second signal ends us at once
 
-	deadline, cancel := context.WithTimeout(context.Background(), settings.Go.ShutdownTimeout)
+	deadline, cancel := context.WithTimeout(lasting, settings.Go.ShutdownTimeout)
 	defer cancel()
 	context.AfterFunc(deadline, endDraining)
 
@@ -159,8 +166,10 @@ func serve(ctx context.Context, stopCatching func(), settings *config.Config, lo
 	return errors.Join(shutdownErr, backend.close())
 }
 
-func newFallback(settings *config.Config, logger *slog.Logger) (*supervisor.Supervisor, error) {
-	return supervisor.New(supervisor.Options{
+func newFallback(
+	ctx context.Context, settings *config.Config, logger *slog.Logger,
+) (*supervisor.Supervisor, error) {
+	return supervisor.New(ctx, supervisor.Options{
 		Command:    settings.Fallback,
 		Lazy:       settings.Go.Fallback == config.FallbackLazy,
 		Timeout:    settings.Go.FallbackTimeout,
@@ -181,8 +190,8 @@ func listen(ctx context.Context, settings *config.Config) (net.Listener, error) 
 
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, fmt.Errorf("%s is in use: stop the program that listens there, or choose another --port", //nolint:err113 // for a person
-			address)
+		//nolint:err113 // for a person
+		return nil, fmt.Errorf("%s is in use: stop the program that listens there, or choose another --port", address)
 	}
 
 	if err != nil {

@@ -100,12 +100,12 @@ func privateKey(file, password string) ([]byte, error) {
 		case block.Type == "ENCRYPTED PRIVATE KEY":
 			return nil, errEncryptedKey
 		case x509.IsEncryptedPEMBlock(block): //nolint:staticcheck // weak, yet what the operator has
-			clear, err := x509.DecryptPEMBlock(block, []byte(password)) //nolint:staticcheck // as above
+			decrypted, err := x509.DecryptPEMBlock(block, []byte(password)) //nolint:staticcheck // as above
 			if err != nil {
 				return nil, err
 			}
 
-			return pem.EncodeToMemory(&pem.Block{Type: block.Type, Bytes: clear}), nil
+			return pem.EncodeToMemory(&pem.Block{Type: block.Type, Bytes: decrypted}), nil
 		case block.Type == "PRIVATE KEY", block.Type == "RSA PRIVATE KEY", block.Type == "EC PRIVATE KEY":
 			return pem.EncodeToMemory(block), nil
 		}

@@ -61,6 +61,19 @@ func (c *conn) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// Close closes the connection, after a while of listening to a client that is still sending when
+// its request was answered early.
+func (c *conn) Close() error {
+	if c.linger.Swap(false) {
+		if half, ok := c.Conn.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {
+			_ = c.SetReadDeadline(time.Now().Add(lingering))
+			_, _ = io.Copy(io.Discard, c.Conn) // until the client has seen the answer or the deadline
+		}
+	}
+
+	return c.Conn.Close()
+}
+
 // watch calls gone when the client closes the connection or it breaks. The returned function ends
 // watching; the connection may be read again afterwards. It may be called more than once.
 //
@@ -88,17 +101,4 @@ func (c *conn) watch(gone func()) (stop func()) {
 		<-ended
 		_ = c.SetReadDeadline(time.Time{})
 	})
-}
-
-// Close closes the connection, after a while of listening to a client that is still sending when
-// its request was answered early.
-func (c *conn) Close() error {
-	if c.linger.Swap(false) {
-		if half, ok := c.Conn.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {
-			_ = c.SetReadDeadline(time.Now().Add(lingering))
-			_, _ = io.Copy(io.Discard, c.Conn) // until the client has seen the answer or the deadline
-		}
-	}
-
-	return c.Conn.Close()
 }

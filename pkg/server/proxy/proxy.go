@@ -21,6 +21,8 @@ import (
 const Via = "1.1 mlflow-go"
 
 const (
+	contentLength = "Content-Length"
+
 	// idleUpstream is shorter than the two minutes after which the fallback closes an idle
 	// connection, so that no request is sent into a closing one.
 	idleUpstream    = time.Minute
@@ -56,22 +58,6 @@ type Proxy struct {
 	transport http.Transport
 	once      sync.Once
 	upgrades  upgrades
-}
-
-func (p *Proxy) roundTripper() *http.Transport {
-	p.once.Do(func() {
-		dialer := &net.Dialer{}
-		p.transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return dialer.DialContext(ctx, "tcp", p.Upstream.Address())
-		}
-		p.transport.DisableCompression = true // an encoding is between client and upstream
-		p.transport.MaxIdleConnsPerHost = idleConnections
-		p.transport.IdleConnTimeout = idleUpstream
-		p.transport.ReadBufferSize = transferBuffer
-		p.transport.WriteBufferSize = transferBuffer
-	})
-
-	return &p.transport
 }
 
 // Serve answers a request with upstream's answer.
@@ -141,6 +127,22 @@ func (p *Proxy) Close() {
 	p.upgrades.close()
 }
 
+func (p *Proxy) roundTripper() *http.Transport {
+	p.once.Do(func() {
+		dialer := &net.Dialer{}
+		p.transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return dialer.DialContext(ctx, "tcp", p.Upstream.Address())
+		}
+		p.transport.DisableCompression = true // an encoding is between client and upstream
+		p.transport.MaxIdleConnsPerHost = idleConnections
+		p.transport.IdleConnTimeout = idleUpstream
+		p.transport.ReadBufferSize = transferBuffer
+		p.transport.WriteBufferSize = transferBuffer
+	})
+
+	return &p.transport
+}
+
 // abandon answers without upstream.
 func (p *Proxy) abandon(request *fasthttp.RequestCtx, exchange *exchange, err error) {
 	exchange.closeUnlessRead(request)
@@ -205,7 +207,7 @@ func incomingHeader(incoming *fasthttp.RequestHeader) (http.Header, error) {
 
 	removeHopByHop(header)
 
-	for _, name := range []string{"Host", "Content-Length", "Expect"} {
+	for _, name := range []string{"Host", contentLength, "Expect"} {
 		header.Del(name) // said by the request's own fields; the client was told to continue already
 	}
 
@@ -236,7 +238,7 @@ func answer(to *fasthttp.Response, from *http.Response) {
 	upgrade := upgradeOf(from.Header)
 
 	removeHopByHop(from.Header)
-	from.Header.Del("Content-Length")
+	from.Header.Del(contentLength)
 	from.Header.Add("Via", Via)
 
 	if from.StatusCode == http.StatusSwitchingProtocols {

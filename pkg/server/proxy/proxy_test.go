@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -94,14 +95,21 @@ func dial(t *testing.T, address string) net.Conn {
 	return connection
 }
 
-func send(t *testing.T, to io.Writer, format string, args ...any) {
+func sendf(t *testing.T, to io.Writer, format string, args ...any) {
 	t.Helper()
 
 	_, err := fmt.Fprintf(to, format, args...)
 	require.NoError(t, err)
 }
 
-func receive(t *testing.T, from *bufio.Reader, method string) (*http.Response, string) {
+// reply is what the tests look at in an answer.
+type reply struct {
+	StatusCode int
+	Header     http.Header
+	Close      bool
+}
+
+func receive(t *testing.T, from *bufio.Reader, method string) (reply, string) {
 	t.Helper()
 
 	response, err := http.ReadResponse(from, &http.Request{Method: method})
@@ -109,8 +117,9 @@ func receive(t *testing.T, from *bufio.Reader, method string) (*http.Response, s
 
 	body, err := io.ReadAll(response.Body)
 	require.NoError(t, err)
+	require.NoError(t, response.Body.Close())
 
-	return response, string(body)
+	return reply{response.StatusCode, response.Header, response.Close}, string(body)
 }
 
 func wait[T any](t *testing.T, from <-chan T) T {
@@ -142,7 +151,7 @@ func TestRequestIsPassedOnAsItWas(t *testing.T) {
 	})
 	connection := dial(t, address)
 
-	send(t, connection, "PATCH /a%%2Fb//c?q=%%20x&&y=+;%%7e HTTP/1.1\r\nHost: mlflow.example:99\r\n"+
+	sendf(t, connection, "PATCH /a%%2Fb//c?q=%%20x&&y=+;%%7e HTTP/1.1\r\nHost: mlflow.example:99\r\n"+
 		"Origin: http://mlflow.example\r\nConnection: keep-alive, X-Mine\r\nX-Mine: 1\r\nTE: trailers\r\n"+
 		"Cookie: z=1; y=\"2\"\r\nX-Forwarded-For: 9.9.9.9\r\nX-Forwarded-Proto: https\r\n"+
 		"X-Twice: 1\r\nX-Twice: 2\r\nContent-Length: 4\r\n\r\nbody")
@@ -178,7 +187,7 @@ func TestTargetsKeepTheirBytes(t *testing.T) {
 	reader := bufio.NewReader(connection)
 
 	for _, target := range []string{"/", "//x//y?a=//b", "/?", "/a?b?c=%zz", "/%7Euser/./x", "/ü", "/a;b=c,d:e@f"} {
-		send(t, connection, "GET %s HTTP/1.1\r\nHost: x\r\n\r\n", target)
+		sendf(t, connection, "GET %s HTTP/1.1\r\nHost: x\r\n\r\n", target)
 
 		_, body := receive(t, reader, http.MethodGet)
 		require.Equal(t, target, body)
@@ -194,7 +203,7 @@ func TestLargeBodiesStreamBothWays(t *testing.T) {
 			w.WriteHeader(http.StatusBadRequest)
 		}
 
-		w.Header().Set("Content-Length", fmt.Sprint(size))
+		w.Header().Set("Content-Length", strconv.Itoa(size))
 		_, _ = io.Copy(w, io.LimitReader(zeros{}, size))
 	})
 
@@ -251,7 +260,7 @@ func TestEventsArriveOneByOne(t *testing.T) {
 
 		for i := range 3 {
 			<-next
-			fmt.Fprintf(w, "data: %d\n\n", i)
+			_, _ = fmt.Fprintf(w, "data: %d\n\n", i)
 			_ = http.NewResponseController(w).Flush()
 		}
 	})
@@ -259,7 +268,7 @@ func TestEventsArriveOneByOne(t *testing.T) {
 	response, err := http.Get("http://" + address + "/")
 	require.NoError(t, err)
 
-	defer response.Body.Close()
+	defer func() { _ = response.Body.Close() }()
 
 	reader := bufio.NewReader(response.Body)
 
@@ -287,7 +296,7 @@ func TestSlowBodyOfKnownLengthIsNotHeldBack(t *testing.T) {
 	response, err := http.Get("http://" + address + "/")
 	require.NoError(t, err)
 
-	defer response.Body.Close()
+	defer func() { _ = response.Body.Close() }()
 
 	first := make([]byte, 1)
 	_, err = io.ReadFull(response.Body, first)
@@ -314,7 +323,7 @@ func TestUpgradePasses(t *testing.T) {
 		}
 
 		defer close(closed)
-		defer connection.Close()
+		defer func() { _ = connection.Close() }()
 
 		_, _ = io.WriteString(connection,
 			"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: k\r\n\r\n")
@@ -323,16 +332,16 @@ func TestUpgradePasses(t *testing.T) {
 	connection := dial(t, address)
 	reader := bufio.NewReader(connection)
 
-	send(t, connection, "GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+	sendf(t, connection, "GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
 
-	response, err := http.ReadResponse(reader, nil)
+	response, err := http.ReadResponse(reader, nil) //nolint:bodyclose // the connection is the body
 	require.NoError(t, err)
 	require.Equal(t, http.StatusSwitchingProtocols, response.StatusCode)
 	require.Equal(t, "websocket", response.Header.Get("Upgrade"))
 	require.Equal(t, "k", response.Header.Get("Sec-Websocket-Accept"))
 
 	for _, message := range []string{"hello", "again"} {
-		send(t, connection, "%s", message)
+		sendf(t, connection, "%s", message)
 
 		echo := make([]byte, len(message))
 		_, err = io.ReadFull(reader, echo)
@@ -376,7 +385,7 @@ func TestClientThatLeavesCancelsUpstream(t *testing.T) {
 			})
 			connection := dial(t, address)
 
-			send(t, connection, "%s", test.request)
+			sendf(t, connection, "%s", test.request)
 			wait(t, began)
 			require.NoError(t, connection.Close())
 			wait(t, cancelled)
@@ -388,7 +397,7 @@ func TestConnectionIsUsedAgain(t *testing.T) {
 	address := before(t, func(w http.ResponseWriter, r *http.Request) {
 		time.Sleep(20 * time.Millisecond) // long enough to be watched
 		body, _ := io.ReadAll(r.Body)
-		fmt.Fprintf(w, "%s %s", r.URL.Path, body)
+		_, _ = fmt.Fprintf(w, "%s %s", r.URL.Path, body)
 	})
 	connection := dial(t, address)
 	reader := bufio.NewReader(connection)
@@ -399,7 +408,7 @@ func TestConnectionIsUsedAgain(t *testing.T) {
 		"POST /3 HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nb\r\n0\r\n\r\n",
 		"POST /4 HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n",
 	} {
-		send(t, connection, "%s", request)
+		sendf(t, connection, "%s", request)
 
 		response, body := receive(t, reader, http.MethodGet)
 		require.False(t, response.Close)
@@ -407,11 +416,11 @@ func TestConnectionIsUsedAgain(t *testing.T) {
 	}
 
 	// The next request comes before the answer to the one before it, split at its first byte.
-	send(t, connection, "GET /5 HTTP/1.1\r\nHost: x\r\n\r\n")
+	sendf(t, connection, "GET /5 HTTP/1.1\r\nHost: x\r\n\r\n")
 	time.Sleep(5 * time.Millisecond)
-	send(t, connection, "G")
+	sendf(t, connection, "G")
 	time.Sleep(5 * time.Millisecond)
-	send(t, connection, "ET /6 HTTP/1.1\r\nHost: x\r\n\r\n")
+	sendf(t, connection, "ET /6 HTTP/1.1\r\nHost: x\r\n\r\n")
 
 	for _, path := range []string{"/5 ", "/6 "} {
 		_, body := receive(t, reader, http.MethodGet)
@@ -432,7 +441,7 @@ func TestTruncatedUploadIsNotComplete(t *testing.T) {
 			})
 			connection := dial(t, address)
 
-			send(t, connection, "%s", request)
+			sendf(t, connection, "%s", request)
 
 			half, ok := connection.(*net.TCPConn)
 			require.True(t, ok)
@@ -447,7 +456,7 @@ func TestExpectContinue(t *testing.T) {
 	connection := dial(t, address)
 	reader := bufio.NewReader(connection)
 
-	send(t, connection, "PUT / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n")
+	sendf(t, connection, "PUT / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n")
 
 	line, err := reader.ReadString('\n')
 	require.NoError(t, err)
@@ -455,7 +464,7 @@ func TestExpectContinue(t *testing.T) {
 
 	_, _ = reader.ReadString('\n')
 
-	send(t, connection, "hello")
+	sendf(t, connection, "hello")
 
 	_, body := receive(t, reader, http.MethodPut)
 	require.Equal(t, "hello", body)
@@ -479,7 +488,7 @@ func TestEarlyAnswer(t *testing.T) {
 			connection := dial(t, address)
 
 			go func() { // it takes the proxy a while to read
-				fmt.Fprintf(connection, "POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s", path, len(body), body)
+				_, _ = fmt.Fprintf(connection, "POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s", path, len(body), body)
 			}()
 
 			reader := bufio.NewReader(connection)
@@ -505,7 +514,7 @@ func TestUpstreamThatBreaksOff(t *testing.T) {
 			address := before(t, func(w http.ResponseWriter, _ *http.Request) {
 				connection, _, err := http.NewResponseController(w).Hijack()
 				if err == nil {
-					fmt.Fprintf(connection, "HTTP/1.1 200 OK\r\n%s\r\n5\r\nhello\r\n", length)
+					_, _ = fmt.Fprintf(connection, "HTTP/1.1 200 OK\r\n%s\r\n5\r\nhello\r\n", length)
 					_ = connection.Close()
 				}
 			})
@@ -513,7 +522,7 @@ func TestUpstreamThatBreaksOff(t *testing.T) {
 			response, err := http.Get("http://" + address + "/")
 			require.NoError(t, err)
 
-			defer response.Body.Close()
+			defer func() { _ = response.Body.Close() }()
 
 			_, err = io.ReadAll(response.Body)
 			require.ErrorIs(t, err, io.ErrUnexpectedEOF)
@@ -539,7 +548,7 @@ func TestUpstreamThatIsNotThere(t *testing.T) {
 			response, err := http.Post("http://"+front(t, test.upstream)+"/", "text/plain", strings.NewReader("x"))
 			require.NoError(t, err)
 
-			defer response.Body.Close()
+			defer func() { _ = response.Body.Close() }()
 
 			body, err := io.ReadAll(response.Body)
 			require.NoError(t, err)
@@ -580,7 +589,7 @@ func TestAnswersWithoutBody(t *testing.T) {
 		{"HEAD /unknown", http.StatusOK, "Content-Length", ""},
 		{"HEAD /", http.StatusOK, "Content-Encoding", "gzip"},
 	} {
-		send(t, connection, "%s HTTP/1.1\r\nHost: x\r\n\r\n", want.request)
+		sendf(t, connection, "%s HTTP/1.1\r\nHost: x\r\n\r\n", want.request)
 
 		method, _, _ := strings.Cut(want.request, " ")
 		response, body := receive(t, reader, method)

@@ -18,6 +18,7 @@ import (
 const (
 	invalidHost = "Invalid Host header - possible DNS rebinding attack detected"
 	blocked     = "Cross-origin request blocked"
+	localhost   = "localhost"
 
 	// rendererPath may be shown in notebooks' frames (TRACE_RENDERER_ASSET_PATH). MLflow compares
 	// it without the static prefix.
@@ -29,15 +30,15 @@ const (
 )
 
 var (
-	localhostHosts   = []string{"localhost", "127.0.0.1", "[::1]", "0.0.0.0"}
+	localhostHosts   = []string{localhost, "127.0.0.1", "[::1]", "0.0.0.0"}
 	privateHosts     = []string{"192.168.*", "10.*", "172.16.*", "172.17.*", "172.18.*", "172.19.*", "172.20.*", "172.21.*", "172.22.*", "172.23.*", "172.24.*", "172.25.*", "172.26.*", "172.27.*", "172.28.*", "172.29.*", "172.30.*", "172.31.*", "fc00:*", "fd00:*"} //nolint:lll // one list
-	localhostOrigins = []string{"localhost", "127.0.0.1", "::1"}
+	localhostOrigins = []string{localhost, "127.0.0.1", "::1"}
 	localhostOrigin  = regexp.MustCompile(`^http://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]+)?$`)
 
 	stateChanging = []string{http.MethodPost, http.MethodPut, http.MethodDelete, http.MethodPatch}
 	// allowedMethods of a preflight: of the operator's origins, and of any origin.
-	allowedMethods         = []string{"GET", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"}
-	wildcardAllowedMethods = []string{"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY"}
+	allowedMethods         = strings.Split("GET POST PUT DELETE OPTIONS PATCH", " ")
+	wildcardAllowedMethods = strings.Split("DELETE GET HEAD OPTIONS PATCH POST PUT QUERY", " ")
 )
 
 // Request is what the middleware looks at. Path is the raw path, static prefix included.
@@ -133,7 +134,7 @@ func DefaultHosts() []string {
 }
 
 func trimmed(texts []string) []string {
-	var result []string
+	result := make([]string, 0, len(texts))
 
 	for _, text := range texts {
 		result = append(result, strings.TrimSpace(text))

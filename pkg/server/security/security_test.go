@@ -21,11 +21,9 @@ func policy(t *testing.T, options config.Security) *Policy {
 	return policy
 }
 
-func text(s string) *string { return &s }
-
 // shown writes headers as sorted lines.
 func shown(headers [][2]string) string {
-	var lines []string
+	lines := make([]string, 0, len(headers))
 	for _, header := range headers {
 		lines = append(lines, strings.ToLower(header[0])+": "+header[1])
 	}
@@ -42,7 +40,7 @@ func TestHosts(t *testing.T) {
 		path    string
 		want    bool
 	}{
-		{nil, "localhost", api, true},
+		{nil, localhost, api, true},
 		{nil, "localhost:5000", api, true},
 		{nil, "127.0.0.1:80", api, true},
 		{nil, "[::1]", api, true},
@@ -61,7 +59,7 @@ func TestHosts(t *testing.T) {
 		{nil, "evil.com", "/health/", false},
 		{[]string{" mlflow.example "}, "mlflow.example", api, true},
 		{[]string{"mlflow.example"}, "mlflow.example:80", api, false},
-		{[]string{"mlflow.example"}, "localhost", api, false},
+		{[]string{"mlflow.example"}, localhost, api, false},
 		{[]string{"*.example"}, "a.b.example", api, true},
 		{[]string{"*.example"}, "example", api, false},
 		{[]string{"h?st[12]*"}, "host2:80", api, true},
@@ -110,7 +108,7 @@ func TestCrossOriginWrites(t *testing.T) {
 		{[]string{"*"}, "POST", api, "http://evil.com", false},
 	} {
 		verdict := policy(t, config.Security{CORSAllowedOrigins: test.allowed}).
-			Check(Request{Method: test.method, Path: test.path, Host: "localhost", Origin: &test.origin})
+			Check(Request{Method: test.method, Path: test.path, Host: localhost, Origin: &test.origin})
 		require.False(t, verdict.Proxy)
 		require.Equal(t, test.blocked, verdict.Answer != nil, "%v", test)
 
@@ -137,23 +135,23 @@ func TestHeaders(t *testing.T) {
 			want:    "vary: Origin\n" + plain,
 		},
 		"Localhost": {
-			request: Request{Path: api, Origin: text("http://localhost:3000"), Flask: true},
+			request: Request{Path: api, Origin: new("http://localhost:3000"), Flask: true},
 			want: "access-control-allow-credentials: true\naccess-control-allow-origin: http://localhost:3000\n" +
 				"access-control-expose-headers: *\nvary: Origin, Origin\n" + plain,
 		},
 		"LocalhostFastAPI": {
-			request: Request{Path: "/health", Origin: text("http://localhost:3000")},
+			request: Request{Path: "/health", Origin: new("http://localhost:3000")},
 			want: "access-control-allow-credentials: true\naccess-control-allow-origin: http://localhost:3000\n" +
 				"access-control-expose-headers: *\nvary: Origin\n" + plain,
 		},
 		"Stranger": {
-			request: Request{Path: api, Origin: text("http://evil.com"), Flask: true},
+			request: Request{Path: api, Origin: new("http://evil.com"), Flask: true},
 			want: "access-control-allow-credentials: true\naccess-control-expose-headers: *\nvary: Origin\n" +
 				plain,
 		},
 		"AnyOrigin": {
 			options: config.Security{CORSAllowedOrigins: []string{"*"}},
-			request: Request{Path: api, Origin: text("http://evil.com"), Flask: true},
+			request: Request{Path: api, Origin: new("http://evil.com"), Flask: true},
 			want: "access-control-allow-origin: *\naccess-control-expose-headers: *\nvary: Origin, Origin\n" +
 				plain,
 		},
@@ -164,16 +162,16 @@ func TestHeaders(t *testing.T) {
 		},
 		"AnyOriginFastAPI": {
 			options: config.Security{CORSAllowedOrigins: []string{"*"}},
-			request: Request{Path: "/health", Origin: text("http://evil.com")},
+			request: Request{Path: "/health", Origin: new("http://evil.com")},
 			want:    "access-control-allow-origin: *\naccess-control-expose-headers: *\nvary: Origin\n" + plain,
 		},
 		"FrameOptions": {
-			options: config.Security{XFrameOptions: text("deny")},
+			options: config.Security{XFrameOptions: new("deny")},
 			request: Request{Path: api},
 			want:    "vary: Origin\nx-content-type-options: nosniff\nx-frame-options: DENY",
 		},
 		"NoFrameOptions": {
-			options: config.Security{XFrameOptions: text("none")},
+			options: config.Security{XFrameOptions: new("none")},
 			request: Request{Path: api},
 			want:    "vary: Origin\nx-content-type-options: nosniff",
 		},
@@ -183,11 +181,11 @@ func TestHeaders(t *testing.T) {
 		},
 		"Disabled": {
 			options: config.Security{Disabled: true},
-			request: Request{Path: api, Origin: text("http://evil.com"), Flask: true},
+			request: Request{Path: api, Origin: new("http://evil.com"), Flask: true},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			test.request.Method, test.request.Host = "GET", "localhost"
+			test.request.Method, test.request.Host = "GET", localhost
 
 			verdict := policy(t, test.options).Check(test.request)
 			require.Nil(t, verdict.Answer)
@@ -203,7 +201,7 @@ func TestOriginsThatOnlyPythonReads(t *testing.T) {
 		"https://a.example":  {"https://*.example"},
 	} {
 		verdict := policy(t, config.Security{CORSAllowedOrigins: allowed}).
-			Check(Request{Method: "GET", Path: api, Host: "localhost", Origin: &origin, Flask: true})
+			Check(Request{Method: "GET", Path: api, Host: localhost, Origin: &origin, Flask: true})
 		require.True(t, verdict.Proxy, origin)
 	}
 }
@@ -220,7 +218,7 @@ func TestPreflight(t *testing.T) {
 		body, want     string
 	}{
 		"OK": {
-			nil, "http://localhost:3000", "POST", text("x-a, content-type"), 200, "OK",
+			nil, "http://localhost:3000", "POST", new("x-a, content-type"), 200, "OK",
 			"access-control-allow-credentials: true\naccess-control-allow-headers: x-a, content-type\n" +
 				"access-control-allow-methods: GET, POST, PUT, DELETE, OPTIONS, PATCH\n" +
 				"access-control-allow-origin: http://localhost:3000\naccess-control-max-age: 600\n" +
@@ -248,7 +246,7 @@ func TestPreflight(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			answer := policy(t, config.Security{CORSAllowedOrigins: test.allowed}).Check(Request{
-				Method: "OPTIONS", Path: api, Host: "localhost", Origin: &test.origin,
+				Method: "OPTIONS", Path: api, Host: localhost, Origin: &test.origin,
 				RequestMethod: &test.method, RequestHeaders: test.headers, Flask: true,
 			}).Answer
 			require.NotNil(t, answer)

@@ -74,8 +74,8 @@ type Supervisor struct {
 }
 
 // New reserves the child's port.
-func New(options Options) (*Supervisor, error) {
-	socket, err := listen()
+func New(ctx context.Context, options Options) (*Supervisor, error) {
+	socket, err := listen(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("reserving a port for the MLflow Python server: %w", err)
 	}
@@ -136,22 +136,6 @@ func (s *Supervisor) Up() bool {
 	return s.up
 }
 
-func (s *Supervisor) setUp(up bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-
-	if up == s.up {
-		return
-	}
-
-	s.up = up
-	if up {
-		close(s.ready)
-	} else {
-		s.ready = make(chan struct{})
-	}
-}
-
 // Run supervises until the context ends; it then asks the child to finish its requests, which must
 // be done before the drain ends, and returns nil when the child and its children are gone. It
 // returns ErrRefused as soon as a child gives up for good.
@@ -169,7 +153,7 @@ func (s *Supervisor) Run(ctx, drain context.Context) error {
 	for {
 		answered, err := s.runOnce(ctx, drain)
 		if ctx.Err() != nil {
-			return nil //nolint:nilerr // the end was asked for
+			return nil
 		}
 
 		if exit := (*exec.ExitError)(nil); errors.As(err, &exit) && exit.ExitCode() == refused {
@@ -190,6 +174,22 @@ func (s *Supervisor) Run(ctx, drain context.Context) error {
 		}
 
 		delay = min(2*delay, lastDelay)
+	}
+}
+
+func (s *Supervisor) setUp(up bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+
+	if up == s.up {
+		return
+	}
+
+	s.up = up
+	if up {
+		close(s.ready)
+	} else {
+		s.ready = make(chan struct{})
 	}
 }
 
@@ -281,7 +281,8 @@ func (s *Supervisor) probe(ctx context.Context) bool {
 
 // Command prepares a child that writes to our standard error and dies with us.
 func Command(command config.Command) *exec.Cmd {
-	prepared := exec.Command(command.Arguments[0], command.Arguments[1:]...) //nolint:gosec,noctx // the launcher's command; ended by its process group
+	//nolint:gosec,noctx // the launcher's command; it is ended with its process group
+	prepared := exec.Command(command.Arguments[0], command.Arguments[1:]...)
 	prepared.Env = os.Environ()
 
 	for name, value := range command.Environment {
@@ -363,8 +364,8 @@ type socket struct {
 	file    *os.File
 }
 
-func listen() (*socket, error) {
-	listener, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp4", "127.0.0.1:0")
+func listen(ctx context.Context) (*socket, error) {
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp4", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}

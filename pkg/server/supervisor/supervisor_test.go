@@ -60,18 +60,18 @@ func child() {
 
 	go func() {
 		<-stop
-		fmt.Fprintln(os.Stderr, "child stopped")
+		_, _ = fmt.Fprintln(os.Stderr, "child stopped")
 		os.Exit(0)
 	}()
 
 	_ = http.Serve(listener, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		fmt.Fprintf(w, "%d %d %s", os.Getpid(), grandchild.Process.Pid, os.Getenv(ServerVariable))
+		_, _ = fmt.Fprintf(w, "%d %d %s", os.Getpid(), grandchild.Process.Pid, os.Getenv(ServerVariable))
 	}))
 }
 
 // parent supervises a child and tells where it listens.
 func parent() {
-	s, err := New(options("child"))
+	s, err := New(context.Background(), options("child"))
 	if err != nil {
 		panic(err)
 	}
@@ -82,7 +82,7 @@ func parent() {
 		panic(err)
 	}
 
-	fmt.Println(s.Address())
+	_, _ = fmt.Fprintln(os.Stdout, s.Address())
 	select {}
 }
 
@@ -109,7 +109,7 @@ func shell(script string) Options {
 func run(t *testing.T, o Options) (s *Supervisor, stop func() error) {
 	t.Helper()
 
-	s, err := New(o)
+	s, err := New(context.Background(), o)
 	require.NoError(t, err)
 
 	ctx, cancel := context.WithCancel(context.Background())
@@ -141,7 +141,7 @@ func pids(t *testing.T, address string) (child, grandchild int) {
 	response, err := http.Get("http://" + address + "/")
 	require.NoError(t, err)
 
-	defer response.Body.Close()
+	defer func() { _ = response.Body.Close() }()
 
 	body, err := io.ReadAll(response.Body)
 	require.NoError(t, err)
@@ -156,7 +156,7 @@ func pids(t *testing.T, address string) (child, grandchild int) {
 }
 
 // requireGone waits until a process has ended; a zombie has.
-func requireGone(t *testing.T, pid int, within time.Duration) {
+func requireGone(t *testing.T, pid int) {
 	t.Helper()
 
 	require.Eventually(t, func() bool {
@@ -164,7 +164,7 @@ func requireGone(t *testing.T, pid int, within time.Duration) {
 
 		return errors.Is(err, os.ErrNotExist) || strings.Contains(string(status), "State:\tZ") ||
 			errors.Is(syscall.Kill(pid, 0), syscall.ESRCH)
-	}, within, 5*time.Millisecond, "process %d is still there", pid)
+	}, time.Second, 5*time.Millisecond, "process %d is still there", pid)
 }
 
 func TestChildAnswersOnTheInheritedSocket(t *testing.T) {
@@ -175,8 +175,8 @@ func TestChildAnswersOnTheInheritedSocket(t *testing.T) {
 
 	child, grandchild := pids(t, s.Address())
 	require.NoError(t, stop())
-	requireGone(t, child, time.Second)
-	requireGone(t, grandchild, time.Second)
+	requireGone(t, child)
+	requireGone(t, grandchild)
 }
 
 func TestChildThatDiesIsReplaced(t *testing.T) {
@@ -185,7 +185,7 @@ func TestChildThatDiesIsReplaced(t *testing.T) {
 
 	child, grandchild := pids(t, s.Address())
 	require.NoError(t, syscall.Kill(child, syscall.SIGKILL))
-	requireGone(t, grandchild, time.Second)
+	requireGone(t, grandchild)
 	require.Eventually(t, func() bool { return !s.Up() }, time.Second, time.Millisecond)
 	require.NoError(t, s.Ready(context.Background()))
 
@@ -216,13 +216,13 @@ func TestErrNotReady(t *testing.T) {
 }
 
 func TestErrRefused(t *testing.T) {
-	s, err := New(shell("exit 78"))
+	s, err := New(context.Background(), shell("exit 78"))
 	require.NoError(t, err)
 	require.ErrorIs(t, s.Run(context.Background(), context.Background()), ErrRefused)
 }
 
 func TestChildThatDoesNotStopIsKilled(t *testing.T) {
-	s, err := New(shell("trap '' TERM; sleep 60 & wait; sleep 60"))
+	s, err := New(context.Background(), shell("trap '' TERM; sleep 60 & wait; sleep 60"))
 	require.NoError(t, err)
 
 	ctx, cancel := context.WithCancel(context.Background())
@@ -260,7 +260,7 @@ func TestChildDiesWithItsParent(t *testing.T) {
 	defer func() { _ = syscall.Kill(grandchild, syscall.SIGKILL) }() // the Python side's to take along
 
 	require.NoError(t, server.Process.Kill())
-	requireGone(t, child, time.Second)
+	requireGone(t, child)
 
 	_ = server.Wait() // killed
 

@@ -220,7 +220,7 @@ func unsatisfiable(response *fasthttp.Response, size int64) {
 // fingerprint is werkzeug's: modification time as Python's float, size, checksum of the path.
 func fingerprint(name string, info os.FileInfo) string {
 	modified := info.ModTime()
-	seconds := float64(modified.Unix()) + 1e-9*float64(modified.Nanosecond())
+	seconds := float64(modified.Unix()) + 1e-9*float64(modified.Nanosecond()) //nolint:mnd // as Python computes it
 
 	text := strconv.FormatFloat(seconds, 'f', -1, 64)
 	if !strings.Contains(text, ".") {
