@@ -7,6 +7,9 @@ import pytest
 from mlflow_go import __version__
 from tests.packaging.builds import Interpreter, run, unpack
 
+# Building from nothing takes minutes where there is no cache of compiled Go.
+pytestmark = pytest.mark.timeout(1500)
+
 FIND = "from mlflow_go import _find; print(_find.find_server()); print(_find.find_library())"
 
 

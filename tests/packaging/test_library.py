@@ -12,6 +12,9 @@ from mlflow.protos import service_pb2
 from mlflow_go import __version__, lib
 from tests.packaging.builds import Interpreter, run
 
+# Building from nothing takes minutes where there is no cache of compiled Go.
+pytestmark = pytest.mark.timeout(1500)
+
 LOAD = "from mlflow_go import lib; print(lib.load())"
 
 

@@ -18,6 +18,9 @@ from packaging.utils import canonicalize_name
 from mlflow_go import __version__
 from tests.packaging.builds import ROOT, Interpreter, build_wheel, path_without_compilers, run
 
+# Building from nothing takes minutes where there is no cache of compiled Go.
+pytestmark = pytest.mark.timeout(1500)
+
 SERVER = "mlflow_go/mlflow-go-server"
 LIBRARY = "mlflow_go/libmlflowgo.so"
 EXPORTS = {"MlflowVersion", "MlflowOpen", "MlflowCall", "MlflowClose", "MlflowFree"}
