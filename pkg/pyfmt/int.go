@@ -9,7 +9,7 @@ import (
 // ParseInt is int(s) of a str: white space around, a sign, underscores between digits and the
 // decimal digits of every script. ok is false where Python raises ValueError.
 func ParseInt(s string) (value *big.Int, ok bool) {
-	s = strings.TrimFunc(s, IsSpace)
+	s = strings.TrimSpace(s) // without the separators that str.isspace() knows
 
 	digits := make([]byte, 0, len(s))
 	if s != "" && (s[0] == '+' || s[0] == '-') {

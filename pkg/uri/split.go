@@ -5,6 +5,8 @@ package uri
 
 import (
 	"errors"
+	"net/netip"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -150,11 +152,22 @@ func isScheme(s string) bool {
 	return s != ""
 }
 
-// checkNetloc refuses unbalanced brackets and characters that turn into delimiters when an
-// authority is normalised.
+var futureAddress = regexp.MustCompile(`^v[a-fA-F0-9]+\..+$`)
+
+// checkNetloc refuses unbalanced brackets, brackets around anything but an IPv6 address, and
+// characters that turn into delimiters when an authority is normalised.
 func checkNetloc(netloc string) error {
 	if strings.Contains(netloc, "[") != strings.Contains(netloc, "]") {
 		return ErrMalformed
+	}
+
+	if _, rest, bracketed := strings.Cut(netloc, "["); bracketed {
+		host, _, _ := strings.Cut(rest, "]")
+
+		address, err := netip.ParseAddr(host)
+		if (err != nil || !address.Is6()) && !futureAddress.MatchString(host) {
+			return ErrMalformed
+		}
 	}
 
 	plain := strings.NewReplacer("@", "", ":", "", "#", "", "?", "").Replace(netloc)
