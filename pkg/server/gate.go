@@ -140,6 +140,15 @@ var Modes = []Mode{
 		},
 	},
 	{
+		Name: "trace-rollups", When: "MLFLOW_SQL_TRACE_ROLLUPS_ENABLED",
+		Reason:    "the assessments that go with a run are to be rolled up again, which Python notes down",
+		Concerned: "deleting and restoring runs and experiments",
+		Concerns: func(route Route) bool {
+			return slices.Contains([]string{"deleteRun", "restoreRun", "deleteExperiment", "restoreExperiment"}, route.Name)
+		},
+		Applies: func(s Setting) bool { return !isFalse(s.Getenv("MLFLOW_SQL_TRACE_ROLLUPS_ENABLED")) },
+	},
+	{
 		Name: "artifact-schemes", When: "MLFLOW_ALLOWED_HOST_ADDRESSED_ARTIFACT_SCHEMES is set",
 		Reason:    "the list of schemes is read by Python only",
 		Concerned: createExperiment,

@@ -46,6 +46,10 @@ var inMode = map[string][]func(*config.Config, map[string]string){
 		func(c *config.Config, _ map[string]string) { c.TraceArchival = "archival.yaml" },
 		func(_ *config.Config, e map[string]string) { e["MLFLOW_TRACE_ARCHIVAL_CONFIG"] = "archival.yaml" },
 	},
+	"trace-rollups": {
+		func(_ *config.Config, e map[string]string) { e["MLFLOW_SQL_TRACE_ROLLUPS_ENABLED"] = "True" },
+		func(_ *config.Config, e map[string]string) { e["MLFLOW_SQL_TRACE_ROLLUPS_ENABLED"] = "what?" },
+	},
 	"artifact-schemes": {
 		func(_ *config.Config, e map[string]string) {
 			e["MLFLOW_ALLOWED_HOST_ADDRESSED_ARTIFACT_SCHEMES"] = "ftp"
