@@ -97,6 +97,14 @@ def ensure_lint_tools() -> None:
         run("go", "install", GOLANGCI_LINT, env={**os.environ, "GOBIN": str(TOOLS), "GOFLAGS": ""})
 
 
+def build_wheel() -> Path:
+    """Build the wheel that all suites test, so that none of them tests the source tree instead."""
+    folder = CACHE / "wheel"
+    shutil.rmtree(folder, ignore_errors=True)
+    run(PYTHON, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", folder, ".")
+    return next(folder.glob("*.whl"))
+
+
 @contextlib.contextmanager
 def private_postgres() -> Iterator[str]:
     """Run a PostgreSQL server of our own on a free port; yields its SQLAlchemy URI."""
@@ -156,8 +164,11 @@ def test(arguments: list[str]) -> None:
     ensure_debian_packages()
     ensure_venv()
     ensure_go()
-    run(PYTHON, "-m", "pip", "install", "--quiet", ".[test]")
+    wheel = build_wheel()
+    run(PYTHON, "-m", "pip", "install", "--quiet", "--no-deps", "--force-reinstall", wheel)
+    run(PYTHON, "-m", "pip", "install", "--quiet", f"{wheel}[test]")
     ensure_lint_tools()
+    os.environ["MLFLOW_GO_TEST_WHEEL"] = str(wheel)
     with private_postgres() as uri:
         os.environ["MLFLOW_GO_TEST_POSTGRES"] = uri
         os.environ["MLFLOW_GO_TEST_PYTHON"] = str(PYTHON)

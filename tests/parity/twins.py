@@ -95,6 +95,7 @@ class MismatchError(AssertionError):
 class Side:
     server: Server
     engine: sqlalchemy.Engine
+    metadata: sqlalchemy.MetaData = field(default_factory=sqlalchemy.MetaData)
     saved: dict[str, str] = field(default_factory=dict)
     before: dict[str, Counter[tuple]] = field(default_factory=dict)
 
@@ -138,12 +139,13 @@ class Side:
                 self.saved[name] = str(_dig(response.json(), path))
 
     def tables(self) -> dict[str, Counter[tuple]]:
-        metadata = sqlalchemy.MetaData()
-        metadata.reflect(self.engine)
+        """Every row of every table."""
+        if not self.metadata.tables:
+            self.metadata.reflect(self.engine)
         with self.engine.connect() as connection:
             return {
                 table.name: Counter(tuple(row) for row in connection.execute(table.select()))
-                for table in metadata.sorted_tables
+                for table in self.metadata.tables.values()
                 if table.name != "alembic_version"
             }
 
@@ -169,6 +171,11 @@ class Twins:
         self.stock = Side(stock, sqlalchemy.create_engine(stock.database))
         self.ours = Side(ours, sqlalchemy.create_engine(ours.database))
         self._twin_of: dict[str, str] = {}
+
+    @property
+    def database(self) -> str:
+        """The kind of database, as SQLAlchemy names it."""
+        return self.stock.engine.dialect.name
 
     def close(self) -> None:
         self.stock.engine.dispose()
@@ -211,8 +218,10 @@ class Twins:
             raise MismatchError("answered by Python, not by Go")
         if difference:
             difference.check(stock, ours)
-        else:
-            self._compare(stock, ours)
+            for side in (self.stock, self.ours):
+                side.remember_tables()  # what stock alone wrote is no mismatch of later steps
+            return
+        self._compare(stock, ours)
         if step.rows:
             self._compare_rows()
 
@@ -240,12 +249,19 @@ class Twins:
             for key in stock:
                 self._compare_values(stock[key], ours[key], f"{path}.{key}")
         elif isinstance(stock, list):
+            stock, ours = self._in_order(stock), self._in_order(ours)
             if len(stock) != len(ours):
                 raise MismatchError(f"{path}: {len(stock)} items became {len(ours)}")
             for index, (left, right) in enumerate(zip(stock, ours, strict=True)):
                 self._compare_values(left, right, f"{path}[{index}]")
         elif not self._same(stock, ours):
             raise MismatchError(f"{path}: {stock!r} became {ours!r}")
+
+    def _in_order(self, items: list[Any]) -> list[Any]:
+        """Sort what PostgreSQL lists as it lies on disk: tags, params and metrics, by their keys."""
+        if self.database == "postgresql" and all(isinstance(item, dict) and "key" in item for item in items):
+            return sorted(items, key=lambda item: item["key"])
+        return items
 
     def _same(self, stock: Any, ours: Any) -> bool:
         """Whether two scalars agree, ids and times apart. Learns which id is whose twin."""
