@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -230,16 +231,30 @@ func checkContentType(request *fasthttp.RequestCtx) error {
 		return nil
 	}
 
-	values := request.Request.Header.PeekAll("Content-Type")
-	if len(values) == 0 {
+	header := &request.Request.Header
+
+	sent := header.ContentType()
+	if len(sent) == 0 && !isSent(header, fiber.HeaderContentType) {
 		return contract.InvalidParameter("Bad Request. Content-Type header is missing.")
 	}
 
-	if kind, _, _ := strings.Cut(string(values[0]), ";"); kind != jsonType {
+	if kind, _, _ := strings.Cut(string(sent), ";"); kind != jsonType {
 		return contract.InvalidParameter("Bad Request. Content-Type must be one of ['%s'].", jsonType)
 	}
 
 	return nil
+}
+
+// isSent tells whether a request has a header, be it empty: fasthttp takes some that are empty for
+// missing.
+func isSent(header *fasthttp.RequestHeader, name string) bool {
+	for line := range bytes.Lines(header.RawHeaders()) {
+		if sent, _, found := bytes.Cut(line, []byte(":")); found && strings.EqualFold(string(sent), name) {
+			return true
+		}
+	}
+
+	return false
 }
 
 // readBody appends a request's body, of at most limit bytes, to a buffer.

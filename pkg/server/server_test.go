@@ -167,6 +167,7 @@ func TestNativeMethod(t *testing.T) {
 		"ErrMissing":         {[]string{typed}, `{}`, 400, "Missing value for required parameter 'name'."},
 		"ErrNoContentType":   {nil, `{"name": "a"}`, 400, "Bad Request. Content-Type header is missing."},
 		"ErrContentType":     {[]string{"Content-Type: text/plain"}, `{}`, 400, "Bad Request. Content-Type must be one of ['application/json']."},
+		"ErrEmptyType":       {[]string{"Content-Type: "}, `{}`, 400, "Bad Request. Content-Type must be one of ['application/json']."},
 		"ErrBodyTooLarge":    {[]string{typed}, tooLong, 413, "larger than the server's limit of 1000 bytes"},
 		"ErrChunkedTooLarge": {[]string{typed, "X-Chunked: 1"}, tooLong, 413, "larger than the server's limit of 1000 bytes"},
 	} {
