@@ -51,7 +51,7 @@ def _routes() -> list[tuple[str, str]]:
     listed = subprocess.run([OURS[0], "endpoints", "--json"], check=True, capture_output=True, text=True)
     return [
         (route["verb"], route["path"].replace("{", "").replace("}", "").replace("<", "").replace(">", ""))
-        for route in json.loads(listed.stdout)["routes"]
+        for route in json.loads(listed.stdout)["endpoints"]
     ]
 
 
