@@ -58,15 +58,25 @@ type side struct {
 	runs   []string
 }
 
-func newOurs(t *testing.T, uri string) *side {
+// newOurs starts what the server makes of an environment.
+func newOurs(t *testing.T, uri string, environment map[string]string) *side {
 	t.Helper()
 
+	options, err := tracking.OptionsFromEnvironment(func(name string) string { return environment[name] })
+	require.NoError(t, err)
+
+	options.ArtifactRoot = artifactRoot
+
 	db := databasetest.Open(t, uri)
-	store, err := tracking.New(db, tracking.Options{ArtifactRoot: artifactRoot})
+	store, err := tracking.New(db, options)
 	require.NoError(t, err)
 	require.NoError(t, store.Initialize(t.Context()))
 
-	service := handlers.Tracking(store, handlers.Locations{Trusted: []string{artifactRoot}})
+	service := handlers.Tracking(store, handlers.Locations{
+		Trusted:        []string{artifactRoot},
+		AllowedSchemes: handlers.SplitSchemes(environment["MLFLOW_ALLOWED_HOST_ADDRESSED_ARTIFACT_SCHEMES"]),
+		MaxLength:      options.MaxArtifactLocationLength,
+	})
 
 	return &side{
 		answer: func(t *testing.T, e exchange) answer {
@@ -152,8 +162,8 @@ func (e exchange) body(t *testing.T) []byte {
 	return body
 }
 
-// newMLflow starts MLflow; it reads the same tables for a dump as we do.
-func newMLflow(t *testing.T, uri string) *side {
+// newMLflow starts MLflow in an environment; it reads the same tables for a dump as we do.
+func newMLflow(t *testing.T, uri string, environment map[string]string) *side {
 	t.Helper()
 
 	python, err := databasetest.Python()
@@ -161,6 +171,9 @@ func newMLflow(t *testing.T, uri string) *side {
 
 	process := exec.Command(python, "-c", oracleScript, uri, artifactRoot)
 	process.Env = append(os.Environ(), "MLFLOW_DISABLE_TELEMETRY=true", "MLFLOW_LOGGING_LEVEL=CRITICAL")
+	for name, value := range environment {
+		process.Env = append(process.Env, name+"="+value)
+	}
 
 	input, err := process.StdinPipe()
 	require.NoError(t, err)
@@ -330,7 +343,7 @@ func dump(t *testing.T, db *database.DB) []string {
 func TestAgreesWithMLflow(t *testing.T) {
 	for _, source := range databasetest.Sources() {
 		t.Run(source.Name, func(t *testing.T) {
-			theirs, ours := newMLflow(t, source.URI(t)), newOurs(t, source.URI(t))
+			theirs, ours := newMLflow(t, source.URI(t), nil), newOurs(t, source.URI(t), nil)
 
 			for _, part := range []struct {
 				name      string
@@ -341,24 +354,42 @@ func TestAgreesWithMLflow(t *testing.T) {
 				t.Run(part.name, func(t *testing.T) {
 					theirs.runs, ours.runs = nil, nil
 
-					for i, e := range part.exchanges {
-						want, got := theirs.exchange(t, e), ours.exchange(t, e)
-						if strings.Contains(e.path, "/get") && e.path != "metrics/get-history" &&
-							want.Status == got.Status && source.Name == "postgresql" {
-							want.Body, got.Body = unordered(t, want.Body), unordered(t, got.Body)
-						}
-
-						if want != got {
-							t.Errorf("%d: %s %s %v\nMLflow %d %s\nours   %d %s",
-								i, e.method, e.path, e.members, want.Status, want.Body, got.Status, got.Body)
-						}
-					}
-
-					require.Equal(t, theirs.rows(t), ours.rows(t))
+					compare(t, source, theirs, ours, part.exchanges)
 				})
 			}
 		})
 	}
+}
+
+// TestAgreesWithMLflowOnLimits does so where the environment asks for other limits.
+func TestAgreesWithMLflowOnLimits(t *testing.T) {
+	source := databasetest.Sources()[0]
+	environment := map[string]string{
+		"MLFLOW_TRUNCATE_LONG_VALUES":                    "False",
+		"MLFLOW_ARTIFACT_LOCATION_MAX_LENGTH":            " 2_0 ",
+		"MLFLOW_ALLOWED_HOST_ADDRESSED_ARTIFACT_SCHEMES": "FTP, http",
+	}
+
+	compare(t, source, newMLflow(t, source.URI(t), environment), newOurs(t, source.URI(t), environment), limits())
+}
+
+func compare(t *testing.T, source databasetest.Source, theirs, ours *side, exchanges []exchange) {
+	t.Helper()
+
+	for i, e := range exchanges {
+		want, got := theirs.exchange(t, e), ours.exchange(t, e)
+		if strings.Contains(e.path, "/get") && e.path != "metrics/get-history" &&
+			want.Status == got.Status && source.Name == "postgresql" {
+			want.Body, got.Body = unordered(t, want.Body), unordered(t, got.Body)
+		}
+
+		if want != got {
+			t.Errorf("%d: %s %s %v\nMLflow %d %s\nours   %d %s",
+				i, e.method, e.path, e.members, want.Status, want.Body, got.Status, got.Body)
+		}
+	}
+
+	require.Equal(t, theirs.rows(t), ours.rows(t))
 }
 
 // unordered sorts the lists of tags, params and metrics in an answer. PostgreSQL gives rows without
@@ -531,6 +562,35 @@ func rules() []exchange {
 	}
 
 	return exchanges
+}
+
+// limits are requests that come by every limit that the environment can change.
+func limits() []exchange {
+	exchanges := []exchange{post("runs/create", m{"experiment_id": "0"})}
+
+	for _, long := range []struct {
+		list, path string
+		limit      int
+	}{{"params", "runs/log-parameter", 6000}, {"tags", "runs/set-tag", 8000}} {
+		for _, length := range []int{long.limit, long.limit + 1} {
+			item := m{"key": fmt.Sprint("k", length), "value": strings.Repeat("é", length)}
+			exchanges = append(exchanges,
+				post("runs/log-batch", m{"run_id": "$run0", long.list: []any{m{"key": "first", "value": ""}, item}}),
+				post(long.path, m{"run_id": "$run0", "key": item["key"], "value": item["value"]}),
+				post("runs/create", m{"experiment_id": "0", "tags": []any{item}}),
+			)
+		}
+	}
+
+	for i, location := range []string{
+		"s3://bucket/20/chars", "s3://bucket/21/chars.", "s3://bücket/20/chars", "s3:" + strings.Repeat("/", 20),
+		"ftp://evil/x", "FTP://evil/x", "sftp://evil/x", "http://evil/x", "https://evil/x", "mlflow-artifacts://a",
+	} {
+		exchanges = append(exchanges,
+			post("experiments/create", m{"name": fmt.Sprint("at ", i), "artifact_location": location}))
+	}
+
+	return append(exchanges, get("runs/get", m{"run_id": "$run0"}))
 }
 
 // names are odd ones, for the rule for names and how messages quote them.

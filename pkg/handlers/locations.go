@@ -28,6 +28,17 @@ type Locations struct {
 
 const defaultMaxLocationLength = 2048
 
+// SplitSchemes reads a list of schemes as MLFLOW_ALLOWED_HOST_ADDRESSED_ARTIFACT_SCHEMES has it,
+// with commas.
+func SplitSchemes(list string) []string {
+	schemes := strings.Split(list, ",")
+	for i, scheme := range schemes {
+		schemes[i] = strings.TrimSpace(scheme)
+	}
+
+	return schemes
+}
+
 // hostSchemes address a host. Schemes of one family reach the same service; without a port, a
 // location means any of the well-known ones, and Hadoop's is known to its own configuration only.
 var hostSchemes = map[string]struct {

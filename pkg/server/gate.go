@@ -10,6 +10,7 @@ import (
 	"github.com/mlflow/mlflow-go/pkg/contract"
 	"github.com/mlflow/mlflow-go/pkg/database"
 	"github.com/mlflow/mlflow-go/pkg/schema"
+	"github.com/mlflow/mlflow-go/pkg/tracking"
 )
 
 // workspaceHeader asks for a workspace; stock MLflow refuses it while workspaces are off, and
@@ -149,28 +150,13 @@ var Modes = []Mode{
 		Applies: func(s Setting) bool { return !isFalse(s.Getenv("MLFLOW_SQL_TRACE_ROLLUPS_ENABLED")) },
 	},
 	{
-		Name: "artifact-schemes", When: "MLFLOW_ALLOWED_HOST_ADDRESSED_ARTIFACT_SCHEMES is set",
-		Reason:    "the list of schemes is read by Python only",
-		Concerned: createExperiment,
-		Concerns:  func(route Route) bool { return route.Name == createExperiment },
+		Name:   "limits",
+		When:   "MLFLOW_TRUNCATE_LONG_VALUES or MLFLOW_ARTIFACT_LOCATION_MAX_LENGTH has a value that can't be used",
+		Reason: "MLflow fails once it needs the value",
 		Applies: func(s Setting) bool {
-			return s.Getenv("MLFLOW_ALLOWED_HOST_ADDRESSED_ARTIFACT_SCHEMES") != ""
-		},
-	},
-	{
-		Name: "artifact-location-length", When: "MLFLOW_ARTIFACT_LOCATION_MAX_LENGTH is set",
-		Reason:    "Python refuses a location that is longer",
-		Concerned: createExperiment,
-		Concerns:  func(route Route) bool { return route.Name == createExperiment },
-		Applies:   func(s Setting) bool { return s.Getenv("MLFLOW_ARTIFACT_LOCATION_MAX_LENGTH") != "" },
-	},
-	{
-		Name: "refuse-long-values", When: "MLFLOW_TRUNCATE_LONG_VALUES is not true",
-		Reason: "Python refuses values that are too long, where Go cuts them",
-		Applies: func(s Setting) bool {
-			value := strings.ToLower(s.Getenv("MLFLOW_TRUNCATE_LONG_VALUES"))
+			_, err := tracking.OptionsFromEnvironment(s.Getenv)
 
-			return !slices.Contains([]string{"", "true", "1"}, value)
+			return err != nil
 		},
 	},
 	{

@@ -50,16 +50,10 @@ var inMode = map[string][]func(*config.Config, map[string]string){
 		func(_ *config.Config, e map[string]string) { e["MLFLOW_SQL_TRACE_ROLLUPS_ENABLED"] = "True" },
 		func(_ *config.Config, e map[string]string) { e["MLFLOW_SQL_TRACE_ROLLUPS_ENABLED"] = "what?" },
 	},
-	"artifact-schemes": {
-		func(_ *config.Config, e map[string]string) {
-			e["MLFLOW_ALLOWED_HOST_ADDRESSED_ARTIFACT_SCHEMES"] = "ftp"
-		},
-	},
-	"artifact-location-length": {
-		func(_ *config.Config, e map[string]string) { e["MLFLOW_ARTIFACT_LOCATION_MAX_LENGTH"] = "10" },
-	},
-	"refuse-long-values": {
-		func(_ *config.Config, e map[string]string) { e["MLFLOW_TRUNCATE_LONG_VALUES"] = "false" },
+	"limits": {
+		func(_ *config.Config, e map[string]string) { e["MLFLOW_TRUNCATE_LONG_VALUES"] = "what?" },
+		func(_ *config.Config, e map[string]string) { e["MLFLOW_ARTIFACT_LOCATION_MAX_LENGTH"] = "long" },
+		func(_ *config.Config, e map[string]string) { e["MLFLOW_ARTIFACT_LOCATION_MAX_LENGTH"] = "0" },
 	},
 	"prometheus": {
 		func(c *config.Config, _ map[string]string) { c.ExposePrometheus = "/metrics" },

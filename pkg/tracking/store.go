@@ -35,18 +35,6 @@ const (
 	runNameTag            = "mlflow.runName"
 )
 
-// Options are what a store needs to know besides its database.
-type Options struct {
-	// ArtifactRoot is the location below which experiments without one of their own keep their
-	// artifacts (--default-artifact-root). A relative path is made absolute at once.
-	ArtifactRoot string
-	// MaxArtifactLocationLength is MLFLOW_ARTIFACT_LOCATION_MAX_LENGTH; 0 means MLflow's default.
-	MaxArtifactLocationLength int
-	// RefuseLongValues is MLFLOW_TRUNCATE_LONG_VALUES=false: a param's or tag's value that is too
-	// long is an error and not cut.
-	RefuseLongValues bool
-}
-
 // Store is the tracking store of one database.
 type Store struct {
 	db      *database.DB

@@ -35,7 +35,12 @@ func (b *backend) open(ctx context.Context, gate *server.Gate) (map[string]any, 
 		return nil, nil //nolint:nilnil // no native services
 	}
 
-	store, err := b.openStore(ctx)
+	limits, err := tracking.OptionsFromEnvironment(os.Getenv)
+	if err != nil {
+		return nil, err
+	}
+
+	store, err := b.openStore(ctx, limits)
 	if errors.Is(err, database.ErrUnsupported) {
 		b.logger.Warn("the Python server answers the API", "reason", err)
 
@@ -51,12 +56,16 @@ func (b *backend) open(ctx context.Context, gate *server.Gate) (map[string]any, 
 	}
 
 	// Clients may place artifacts where the operator does.
-	locations := handlers.Locations{Trusted: []string{b.settings.DefaultArtifactRoot, b.settings.ArtifactsDest}}
+	locations := handlers.Locations{
+		Trusted:        []string{b.settings.DefaultArtifactRoot, b.settings.ArtifactsDest},
+		AllowedSchemes: handlers.SplitSchemes(os.Getenv("MLFLOW_ALLOWED_HOST_ADDRESSED_ARTIFACT_SCHEMES")),
+		MaxLength:      limits.MaxArtifactLocationLength,
+	}
 
 	return map[string]any{"MlflowService": handlers.Tracking(store, locations)}, nil
 }
 
-func (b *backend) openStore(ctx context.Context) (*tracking.Store, error) {
+func (b *backend) openStore(ctx context.Context, limits tracking.Options) (*tracking.Store, error) {
 	options, err := database.OptionsFromEnvironment(os.Getenv)
 	if err != nil {
 		return nil, err
@@ -76,7 +85,9 @@ func (b *backend) openStore(ctx context.Context) (*tracking.Store, error) {
 		return nil, err
 	}
 
-	store, err := tracking.New(b.db, tracking.Options{ArtifactRoot: b.settings.DefaultArtifactRoot})
+	limits.ArtifactRoot = b.settings.DefaultArtifactRoot
+
+	store, err := tracking.New(b.db, limits)
 	if err != nil {
 		return nil, err
 	}
