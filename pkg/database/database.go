@@ -187,21 +187,22 @@ func (db *DB) Write(ctx context.Context, fn func(tx *Tx) error) error {
 	return nil
 }
 
-// connect calls ping until it succeeds, with MLflow's delays (create_sqlalchemy_engine_with_retry).
+// connect calls ping until it succeeds, with MLflow's delays (create_sqlalchemy_engine_with_retry). A
+// database that answers with a refusal is believed at once, where MLflow asks it for 100 seconds.
 func (db *DB) connect(ctx context.Context, ping func(context.Context) error) error {
 	for attempt := 1; ; attempt++ {
 		err := ping(ctx)
 		if err == nil {
 			return nil
 		}
-		if attempt >= db.options.ConnectAttempts || ctx.Err() != nil {
-			return fmt.Errorf("connecting to the database %s: %w", db.uri, err)
+		if attempt >= db.options.ConnectAttempts || ctx.Err() != nil || isRefusal(err) {
+			return fmt.Errorf("%w %s: %w", ErrUnreachable, db.uri, err)
 		}
 		delay := 100 * time.Millisecond * (1<<attempt - 1)
 		db.options.Logger.WarnContext(ctx, "the database can't be reached, will try again",
 			"database", db.uri.String(), "error", err, "delay", delay)
 		if pause(ctx, delay) != nil {
-			return fmt.Errorf("connecting to the database %s: %w", db.uri, err)
+			return fmt.Errorf("%w %s: %w", ErrUnreachable, db.uri, err)
 		}
 	}
 }

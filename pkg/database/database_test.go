@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"log/slog"
+	"net/url"
 	"runtime"
 	"strconv"
 	"strings"
@@ -384,6 +386,17 @@ func TestOpen(t *testing.T) {
 		require.ErrorContains(t, err, "postgresql://me:***@127.0.0.1:1/none?sslpassword=***")
 		require.NotContains(t, err.Error(), "hunter2")
 		requireCode(t, database.Translate(err), protos.ErrorCode_TEMPORARILY_UNAVAILABLE)
+	})
+	t.Run("ErrRefused", func(t *testing.T) {
+		uri, err := url.Parse(databasetest.PostgreSQL(t))
+		require.NoError(t, err)
+		uri.Path = "/there_is_none"
+		var log strings.Builder
+		_, err = database.Open(t.Context(), uri.String(), database.Options{Logger: slog.New(slog.NewTextHandler(&log, nil))})
+		require.ErrorIs(t, err, database.ErrUnreachable)
+		require.ErrorContains(t, err, `: FATAL: database "there_is_none" does not exist`)
+		require.NotContains(t, err.Error(), "\n")
+		require.Empty(t, log.String(), "it was asked again")
 	})
 	t.Run("ErrFolder", func(t *testing.T) {
 		_, err := database.Open(t.Context(), "sqlite:///"+t.TempDir(), database.Options{ConnectAttempts: 1})

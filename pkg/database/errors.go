@@ -23,6 +23,8 @@ var (
 	ErrRolledBack = errors.New("the transaction was rolled back: one of its statements had failed")
 	// ErrExited is the error of a transaction whose function ended its goroutine.
 	ErrExited = errors.New("the transaction's function ended its goroutine")
+	// ErrUnreachable means that Open got no connection.
+	ErrUnreachable = errors.New("can't connect to the database")
 )
 
 // PanicError is what became of a panic in a transaction's function, which was rolled back.
@@ -48,6 +50,7 @@ type failure struct {
 	message string // the database's own sentence, without the statement and its values
 	unique  bool   // a row with this key exists
 	retry   bool   // a deadlock or a serialisation failure: the transaction may be run again
+	refusal bool   // of a connection, by a database that is up: its name or the password is wrong
 }
 
 // classify finds a driver's error in a chain.
@@ -63,6 +66,23 @@ func classify(err error) (failure, bool) {
 	}
 
 	return failure{}, false
+}
+
+// connectError is a driver's error of a connection in one line, for people.
+type connectError struct {
+	error
+
+	reason string
+}
+
+func (e *connectError) Error() string { return e.reason }
+
+func (e *connectError) Unwrap() error { return e.error }
+
+func isRefusal(err error) bool {
+	f, ok := classify(err)
+
+	return ok && f.refusal
 }
 
 // IsUniqueViolation says whether the error came from a row whose key exists already. On

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -269,11 +270,36 @@ func openPostgreSQL(ctx context.Context, u *URI, o Options) (*DB, error) {
 	}
 	db.rebound = newRebound(db.dialect)
 	o.configure(db.pool)
-	if err := db.connect(ctx, db.pool.PingContext); err != nil {
+	ping := func(ctx context.Context) error { return explainPostgreSQL(db.pool.PingContext(ctx)) }
+	if err := db.connect(ctx, ping); err != nil {
 		return nil, errors.Join(err, db.pool.Close())
 	}
 
 	return db, nil
+}
+
+// explainPostgreSQL says of a connection that failed what the server said, or else what happened at
+// each of its addresses; pgx tells both in several lines, each as often as it tried.
+func explainPostgreSQL(err error) error {
+	var unconnected *pgconn.ConnectError
+	if !errors.As(err, &unconnected) {
+		return err
+	}
+	if found := (*pgconn.PgError)(nil); errors.As(err, &found) {
+		return &connectError{err, found.Severity + ": " + found.Message}
+	}
+	_, attempts, _ := strings.Cut(unconnected.Error(), "\n")
+	if attempts == "" {
+		attempts = unconnected.Error()
+	}
+	var reasons []string
+	for attempt := range strings.Lines(attempts) {
+		if attempt = strings.TrimSpace(attempt); !slices.Contains(reasons, attempt) {
+			reasons = append(reasons, attempt)
+		}
+	}
+
+	return &connectError{err, strings.Join(reasons, "; ")}
 }
 
 // postgresDriver runs transactions. Their ends are plain queries of one round trip each; the
@@ -382,12 +408,16 @@ const operationalStates = " 08 26 27 28 34 40 53 54 55 57 58 F0 "
 const psycopgOperational = "psycopg.OperationalError"
 
 func classifyPostgreSQL(err error) (failure, bool) {
-	var refused *pgconn.ConnectError
-	if errors.As(err, &refused) {
-		return failure{class: operational, name: psycopgOperational, message: "connection failed"}, true
-	}
 	var found *pgconn.PgError
-	if !errors.As(err, &found) {
+	said := errors.As(err, &found)
+	var unconnected *pgconn.ConnectError
+	if errors.As(err, &unconnected) {
+		return failure{
+			class: operational, name: psycopgOperational, message: "connection failed",
+			refusal: said && (strings.HasPrefix(found.Code, "28") || found.Code == "3D000"),
+		}, true
+	}
+	if !said {
 		// What pgx says without the server's word is a broken or a timed out connection.
 		if pgconn.Timeout(err) || pgconn.SafeToRetry(err) || isNetworkError(err) {
 			return failure{class: operational, name: psycopgOperational, message: "the connection is lost"}, true

@@ -197,7 +197,10 @@ func ListModes() []Mode {
 	return modes
 }
 
-var errNoSuchRoute = errors.New("no route has this path or name")
+var (
+	errNoSuchRoute = errors.New("no route has this path or name")
+	errNobody      = errors.New("fallback=off leaves nobody to answer the API, which is Python's in these modes")
+)
 
 // Gate stands in front of every native route.
 type Gate struct {
@@ -206,7 +209,7 @@ type Gate struct {
 }
 
 // NewGate asks every mode whether it applies. It fails when the operator's list names a route that
-// doesn't exist.
+// doesn't exist, and when all of the API is left to a Python server that isn't to run.
 func NewGate(setting Setting) (*Gate, error) {
 	gate := &Gate{proxy: setting.Config.Go.Proxy}
 
@@ -226,6 +229,10 @@ func NewGate(setting Setting) (*Gate, error) {
 		}) {
 			return nil, fmt.Errorf("--go-opts: proxy=%s: %w", wanted, errNoSuchRoute)
 		}
+	}
+
+	if setting.Config.Go.Fallback == config.FallbackOff && !gate.NeedsDatabase() {
+		return nil, fmt.Errorf("--go-opts: %w: %s", errNobody, strings.Join(gate.Active(), ", "))
 	}
 
 	return gate, nil

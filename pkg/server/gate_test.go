@@ -129,3 +129,22 @@ func TestOperatorsRoutes(t *testing.T) {
 		require.EqualError(t, err, "--go-opts: proxy=runs/serach: no route has this path or name")
 	})
 }
+
+func TestSomebodyAnswers(t *testing.T) {
+	t.Run("OK", func(t *testing.T) {
+		options := settings(t)
+		options.Go.Fallback = config.FallbackOff
+
+		_, err := NewGate(Setting{Config: options, Getenv: noEnvironment})
+		require.NoError(t, err)
+	})
+	t.Run("ErrNobody", func(t *testing.T) {
+		options := settings(t)
+		options.Go.Fallback = config.FallbackOff
+		options.EnableWorkspaces = true
+
+		_, err := NewGate(Setting{Config: options, Getenv: noEnvironment})
+		require.EqualError(t, err, "--go-opts: fallback=off leaves nobody to answer the API, "+
+			"which is Python's in these modes: workspaces")
+	})
+}

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -41,7 +40,7 @@ func (b *backend) open(ctx context.Context, gate *server.Gate) (map[string]any, 
 	}
 
 	store, err := b.openStore(ctx, limits)
-	if errors.Is(err, database.ErrUnsupported) {
+	if errors.Is(err, database.ErrUnsupported) && b.settings.Go.Fallback != config.FallbackOff {
 		b.logger.Warn("the Python server answers the API", "reason", err)
 
 		return nil, nil //nolint:nilnil // no native services
@@ -51,8 +50,16 @@ func (b *backend) open(ctx context.Context, gate *server.Gate) (map[string]any, 
 		shown := database.Redact(b.settings.BackendStoreURI)
 		message := strings.ReplaceAll(plainMessage(err), "<database_uri>", shown)
 
+		if errors.Is(err, database.ErrUnreachable) {
+			message += "; check --backend-store-uri, and that the database is up"
+		}
+
+		if !strings.Contains(message, shown) {
+			message = shown + ": " + message
+		}
+
 		//nolint:err113 // for a person, without the password
-		return nil, fmt.Errorf("the backend store %s: %s", shown, message)
+		return nil, errors.New("the backend store: " + message)
 	}
 
 	// Clients may place artifacts where the operator does.
