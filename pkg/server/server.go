@@ -100,6 +100,7 @@ func New(options Options) (*Server, error) {
 	s.fasthttp = app.Server()
 	s.fasthttp.CloseOnShutdown = true
 	s.fasthttp.Logger = quiet{options.Logger}
+	s.fasthttp.ErrorHandler = s.refuse
 	s.fasthttp.Handler = func(request *fasthttp.RequestCtx) {
 		s.observe(request, func() {
 			if slices.Contains(methods, string(request.Method())) {
@@ -194,6 +195,26 @@ func (s *Server) forward(request *fasthttp.RequestCtx) {
 	}
 
 	s.proxy.Serve(request)
+}
+
+// refuse answers what isn't a request. Fiber's own way would ask the catch-all first, which passes
+// on whatever could be read of it.
+func (s *Server) refuse(request *fasthttp.RequestCtx, err error) {
+	var (
+		tooSmall *fasthttp.ErrSmallBuffer
+		network  net.Error
+	)
+
+	status := http.StatusBadRequest
+
+	switch {
+	case errors.As(err, &tooSmall):
+		status = http.StatusRequestHeaderFieldsTooLarge
+	case errors.As(err, &network) && network.Timeout():
+		status = http.StatusRequestTimeout
+	}
+
+	s.writeStatus(request, status, unreadable(err))
 }
 
 // failUnread answers a request that never reached a handler.

@@ -228,6 +228,44 @@ func TestTruncatedBodyIsRefused(t *testing.T) {
 	}
 }
 
+func TestUnreadableRequestsReachNobody(t *testing.T) {
+	url := startNative(t, settings(t)) // its fallback would answer 299
+
+	for name, test := range map[string]struct {
+		sent   string
+		status int
+	}{
+		"Garbage":        {strings.Repeat("G", 200) + "\r\n\r\n", http.StatusBadRequest},
+		"NegativeLength": {"POST /x HTTP/1.1\r\nHost: localhost\r\nContent-Length: -5\r\n\r\n", http.StatusBadRequest},
+		"TwoLengths": {
+			"POST /x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
+			http.StatusBadRequest,
+		},
+		"LargeHeader": {
+			"GET /health HTTP/1.1\r\nHost: localhost\r\nX: " + strings.Repeat("a", 2*headerSize) + "\r\n\r\n",
+			http.StatusRequestHeaderFieldsTooLarge,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			conn, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
+			require.NoError(t, err)
+
+			defer func() { _ = conn.Close() }()
+
+			_, err = conn.Write([]byte(test.sent))
+			require.NoError(t, err)
+
+			response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+			require.NoError(t, err)
+
+			defer func() { _ = response.Body.Close() }()
+
+			require.Equal(t, test.status, response.StatusCode)
+			require.Equal(t, jsonType, response.Header.Get("Content-Type"))
+		})
+	}
+}
+
 func TestPanicIsAnswered(t *testing.T) {
 	url := startNative(t, settings(t))
 	response, body := ask(t, http.MethodGet, url+"/api/2.0/mlflow/experiments/get?experiment_id=0", "")
