@@ -92,7 +92,8 @@ class Library:
         """Open stores.
 
         Args:
-            configuration: ``backend_store_uri``, a database, and ``default_artifact_root``, absolute.
+            configuration: ``backend_store_uri``, a database other than SQLite, and
+                ``default_artifact_root``, absolute.
 
         Raises:
             CallError: They can't be opened.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 
 	"github.com/mlflow/mlflow-go/pkg/contract"
 	"github.com/mlflow/mlflow-go/pkg/database"
@@ -14,20 +15,66 @@ import (
 // bind opens the stores and returns what implements each service, by the service's name, with
 // what closes it all. These are the bare domains: what MLflow's HTTP handlers add to its stores is
 // the server's. The tables must exist: the Python store in front of the library sees to that.
+//
+// MLflow's variables count as they were when the library was loaded.
 func bind(ctx context.Context, settings config) (services map[string]any, release func() error, err error) {
-	db, err := database.Open(ctx, settings.BackendStoreURI, database.Options{})
-	if errors.Is(err, database.ErrUnsupported) {
-		return nil, nil, contract.Errorf(protos.ErrorCode_NOT_IMPLEMENTED, "Cannot open the database: %v", err)
+	if err := refuseSQLite(settings.BackendStoreURI); err != nil {
+		return nil, nil, err
 	}
 
-	if err != nil {
+	db, options, err := openDatabase(ctx, settings.BackendStoreURI)
+
+	switch {
+	case errors.Is(err, database.ErrUnsupported):
+		return nil, nil, contract.Errorf(protos.ErrorCode_NOT_IMPLEMENTED, "Cannot open the database: %v", err)
+	case errors.Is(err, database.ErrInvalid):
+		return nil, nil, contract.InvalidParameter("Cannot open the database: %v", err)
+	case err != nil:
 		return nil, nil, fmt.Errorf("open the database: %w", err)
 	}
 
-	store, err := tracking.New(db, tracking.Options{ArtifactRoot: settings.DefaultArtifactRoot})
+	options.ArtifactRoot = settings.DefaultArtifactRoot
+
+	store, err := tracking.New(db, options)
 	if err != nil {
 		return nil, nil, errors.Join(fmt.Errorf("open the tracking store: %w", err), db.Close())
 	}
 
 	return map[string]any{"MlflowService": contract.MlflowService(store)}, db.Close, nil
+}
+
+// openDatabase opens a database in the way that the environment asks for, and says how a store on
+// it should behave.
+func openDatabase(ctx context.Context, uri string) (*database.DB, tracking.Options, error) {
+	behaviour, err := tracking.OptionsFromEnvironment(os.Getenv)
+	if err != nil {
+		return nil, tracking.Options{}, err
+	}
+
+	pool, err := database.OptionsFromEnvironment(os.Getenv)
+	if err != nil {
+		return nil, tracking.Options{}, err
+	}
+
+	db, err := database.Open(ctx, uri, pool)
+
+	return db, behaviour, err
+}
+
+// refuseSQLite keeps a second SQLite out of a process that has one, as Python has. SQLite's locks
+// belong to the process: when one library closes a file, the other's locks on it are gone, and rows
+// that were acknowledged are lost.
+func refuseSQLite(uri string) error {
+	parsed, err := database.ParseURI(uri)
+	if err != nil {
+		return err
+	}
+
+	if parsed.Dialect == "sqlite" {
+		return contract.Errorf(protos.ErrorCode_NOT_IMPLEMENTED, "The shared library does not open SQLite databases: "+
+			"the process may have an SQLite of its own, and two in one process lose data. Use MLflow's own store, "+
+			"or mlflow-go's server")
+	}
+
+	return nil
 }

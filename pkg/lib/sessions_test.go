@@ -13,6 +13,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/mlflow/mlflow-go/pkg/contract"
+	"github.com/mlflow/mlflow-go/pkg/databasetest"
 	"github.com/mlflow/mlflow-go/pkg/protos"
 )
 
@@ -161,7 +162,7 @@ func TestOpen(t *testing.T) {
 		var table sessions
 
 		configuration, err := json.Marshal(map[string]string{
-			"backend_store_uri":     "sqlite:///" + filepath.Join(t.TempDir(), "mlflow.db"),
+			"backend_store_uri":     databasetest.PostgreSQL(t),
 			"default_artifact_root": t.TempDir(),
 		})
 		require.NoError(t, err)
@@ -174,6 +175,33 @@ func TestOpen(t *testing.T) {
 		require.NoError(t, err)
 		assert.NotEqual(t, first, second, "a handle was given out twice")
 		require.NoError(t, table.close(second))
+	})
+
+	t.Run("ErrSQLite", func(t *testing.T) {
+		file := filepath.Join(t.TempDir(), "mlflow.db")
+
+		var table sessions
+
+		_, err := table.open(t.Context(), []byte(`{"backend_store_uri": "sqlite:///`+file+`", "default_artifact_root": "/a"}`))
+		requireError(t, err, protos.ErrorCode_NOT_IMPLEMENTED, "The shared library does not open SQLite databases: "+
+			"the process may have an SQLite of its own, and two in one process lose data. Use MLflow's own store, or "+
+			"mlflow-go's server")
+		assert.NoFileExists(t, file)
+	})
+
+	t.Run("ErrEnvironment", func(t *testing.T) {
+		for _, name := range []string{"MLFLOW_TRUNCATE_LONG_VALUES", "MLFLOW_SQLALCHEMYSTORE_ECHO"} {
+			t.Run(name, func(t *testing.T) {
+				t.Setenv(name, "perhaps")
+
+				var table sessions
+
+				_, err := table.open(t.Context(),
+					[]byte(`{"backend_store_uri": "postgresql://h/d", "default_artifact_root": "/a"}`))
+				requireError(t, err, protos.ErrorCode_INVALID_PARAMETER_VALUE,
+					"Cannot open the database: "+name+` can't be used: "perhaps" is none of true, false, 1, 0`)
+			})
+		}
 	})
 
 	for name, test := range map[string]struct{ configuration, message string }{

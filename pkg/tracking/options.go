@@ -1,11 +1,11 @@
 package tracking
 
 import (
-	"errors"
 	"fmt"
 	"math"
 	"strings"
 
+	"github.com/mlflow/mlflow-go/pkg/database"
 	"github.com/mlflow/mlflow-go/pkg/pyfmt"
 )
 
@@ -21,11 +21,9 @@ type Options struct {
 	RefuseLongValues bool
 }
 
-// errUnusable is a variable's value that no store can follow.
-var errUnusable = errors.New("can't be used")
-
-// OptionsFromEnvironment reads the variables that change what MLflow's store takes. It refuses what
-// MLflow would fail on later, and lengths that leave room for no location at all.
+// OptionsFromEnvironment reads the variables that change what MLflow's store takes. It refuses,
+// with database.ErrInvalid, what MLflow would fail on later, and lengths that leave room for no
+// location at all.
 func OptionsFromEnvironment(getenv func(string) string) (Options, error) {
 	var options Options
 
@@ -34,15 +32,15 @@ func OptionsFromEnvironment(getenv func(string) string) (Options, error) {
 	case "false", "0":
 		options.RefuseLongValues = true
 	default:
-		return Options{}, fmt.Errorf("MLFLOW_TRUNCATE_LONG_VALUES=%s %w: it is none of true, false, 1, 0",
-			text, errUnusable)
+		return Options{}, fmt.Errorf("MLFLOW_TRUNCATE_LONG_VALUES %w: %q is none of true, false, 1, 0",
+			database.ErrInvalid, text)
 	}
 
 	if text := getenv("MLFLOW_ARTIFACT_LOCATION_MAX_LENGTH"); text != "" {
 		length, ok := pyfmt.ParseInt(text)
 		if !ok || length.Sign() <= 0 || !length.IsInt64() || length.Int64() > math.MaxInt32 {
-			return Options{}, fmt.Errorf("MLFLOW_ARTIFACT_LOCATION_MAX_LENGTH=%s %w: it is no length",
-				text, errUnusable)
+			return Options{}, fmt.Errorf("MLFLOW_ARTIFACT_LOCATION_MAX_LENGTH %w: %q is no length",
+				database.ErrInvalid, text)
 		}
 
 		options.MaxArtifactLocationLength = int(length.Int64())

@@ -11,6 +11,7 @@ from mlflow.protos import service_pb2
 
 from mlflow_go import __version__, lib
 from tests.packaging.builds import Interpreter, run
+from tests.servers import fresh_database
 
 # Building from nothing takes minutes where there is no cache of compiled Go.
 pytestmark = pytest.mark.timeout(1500)
@@ -26,9 +27,9 @@ def library(installed: Interpreter) -> lib.Library:
 
 @pytest.fixture(scope="session")
 def configuration(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Return stores on a database that MLflow made, in another process: two SQLites don't share one."""
+    """Return stores on a database that MLflow made."""
     directory = tmp_path_factory.mktemp("stores")
-    uri = f"sqlite:///{directory / 'mlflow.db'}"
+    uri = fresh_database("postgresql", directory)
     code = (
         "import sys; from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore; "
         "SqlAlchemyStore(*sys.argv[1:])"
@@ -70,6 +71,13 @@ def test_closed_session_is_an_error(library: lib.Library, configuration: dict[st
 def test_open_with_a_wrong_configuration_is_an_error(library: lib.Library) -> None:
     with pytest.raises(lib.CallError, match=r"INVALID_PARAMETER_VALUE: .*backend_store_uri is missing"):
         library.open({"default_artifact_root": "/tmp"})
+
+
+def test_sqlite_is_refused(library: lib.Library, tmp_path: Path) -> None:
+    file = tmp_path / "mlflow.db"
+    with pytest.raises(lib.CallError, match=r"NOT_IMPLEMENTED: .*two in one process lose data"):
+        library.open({"backend_store_uri": f"sqlite:///{file}", "default_artifact_root": str(tmp_path)})
+    assert not file.exists()
 
 
 def test_forked_child_is_told(installed: Interpreter) -> None:
