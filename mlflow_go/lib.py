@@ -89,7 +89,7 @@ class Library:
         self._process = os.getpid()
 
     def open(self, configuration: Mapping[str, str]) -> Session:
-        """Open stores.
+        """Open stores, which behave as MLflow's variables say now.
 
         Args:
             configuration: ``backend_store_uri``, a database other than SQLite, and
@@ -98,7 +98,8 @@ class Library:
         Raises:
             CallError: They can't be opened.
         """
-        encoded = json.dumps(dict(configuration)).encode()
+        environment = {name: value for name, value in os.environ.items() if name.startswith("MLFLOW_")}
+        encoded = json.dumps({**configuration, "environment": environment}).encode()
         handle = self._ffi.new("uint64_t *")
         self._run(self._functions.MlflowOpen, encoded, len(encoded), handle)
         return Session(self, handle[0])

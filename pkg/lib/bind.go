@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 
 	"github.com/mlflow/mlflow-go/pkg/contract"
 	"github.com/mlflow/mlflow-go/pkg/database"
@@ -15,14 +14,12 @@ import (
 // bind opens the stores and returns what implements each service, by the service's name, with
 // what closes it all. These are the bare domains: what MLflow's HTTP handlers add to its stores is
 // the server's. The tables must exist: the Python store in front of the library sees to that.
-//
-// MLflow's variables count as they were when the library was loaded.
 func bind(ctx context.Context, settings config) (services map[string]any, release func() error, err error) {
 	if err := refuseSQLite(settings.BackendStoreURI); err != nil {
 		return nil, nil, err
 	}
 
-	db, options, err := openDatabase(ctx, settings.BackendStoreURI)
+	db, options, err := openDatabase(ctx, settings)
 
 	switch {
 	case errors.Is(err, database.ErrUnsupported):
@@ -45,18 +42,20 @@ func bind(ctx context.Context, settings config) (services map[string]any, releas
 
 // openDatabase opens a database in the way that the environment asks for, and says how a store on
 // it should behave.
-func openDatabase(ctx context.Context, uri string) (*database.DB, tracking.Options, error) {
-	behaviour, err := tracking.OptionsFromEnvironment(os.Getenv)
+func openDatabase(ctx context.Context, settings config) (*database.DB, tracking.Options, error) {
+	getenv := func(name string) string { return settings.Environment[name] }
+
+	behaviour, err := tracking.OptionsFromEnvironment(getenv)
 	if err != nil {
 		return nil, tracking.Options{}, err
 	}
 
-	pool, err := database.OptionsFromEnvironment(os.Getenv)
+	pool, err := database.OptionsFromEnvironment(getenv)
 	if err != nil {
 		return nil, tracking.Options{}, err
 	}
 
-	db, err := database.Open(ctx, uri, pool)
+	db, err := database.Open(ctx, settings.BackendStoreURI, pool)
 
 	return db, behaviour, err
 }

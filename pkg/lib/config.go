@@ -14,6 +14,9 @@ type config struct {
 	// DefaultArtifactRoot is an absolute path or URI: a relative one would be resolved in a working
 	// directory that the caller may have left.
 	DefaultArtifactRoot string `json:"default_artifact_root"`
+	// Environment holds MLflow's variables as the caller sees them now. Go in a library knows only
+	// those that the process was started with.
+	Environment map[string]string `json:"environment"`
 }
 
 func parseConfig(configuration []byte) (config, error) {

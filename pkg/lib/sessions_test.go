@@ -192,12 +192,11 @@ func TestOpen(t *testing.T) {
 	t.Run("ErrEnvironment", func(t *testing.T) {
 		for _, name := range []string{"MLFLOW_TRUNCATE_LONG_VALUES", "MLFLOW_SQLALCHEMYSTORE_ECHO"} {
 			t.Run(name, func(t *testing.T) {
-				t.Setenv(name, "perhaps")
-
 				var table sessions
 
 				_, err := table.open(t.Context(),
-					[]byte(`{"backend_store_uri": "postgresql://h/d", "default_artifact_root": "/a"}`))
+					[]byte(`{"backend_store_uri": "postgresql://h/d", "default_artifact_root": "/a", "environment": {"`+
+						name+`": "perhaps"}}`))
 				requireError(t, err, protos.ErrorCode_INVALID_PARAMETER_VALUE,
 					"Cannot open the database: "+name+` can't be used: "perhaps" is none of true, false, 1, 0`)
 			})

@@ -61,6 +61,18 @@ def test_error_of_mlflow(library: lib.Library, configuration: dict[str, str]) ->
     assert caught.value.message == "No Experiment with id=12345 exists"
 
 
+def test_environment_counts_when_stores_are_opened(
+    library: lib.Library, configuration: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRUNCATE_LONG_VALUES", "false")
+    request = service_pb2.CreateRun(experiment_id="0").SerializeToString()
+    with library.open(configuration) as session:
+        created = service_pb2.CreateRun.Response.FromString(session.call("MlflowService.createRun", request))
+        tag = service_pb2.SetTag(run_id=created.run.info.run_id, key="long", value="x" * 8001)
+        with pytest.raises(lib.CallError, match="'value' exceeds the maximum length of 8000 characters"):
+            session.call("MlflowService.setTag", tag.SerializeToString())
+
+
 def test_closed_session_is_an_error(library: lib.Library, configuration: dict[str, str]) -> None:
     session = library.open(configuration)
     session.close()
