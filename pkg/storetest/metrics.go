@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -40,6 +41,13 @@ func (s suite) history(t *testing.T, id, key string) []*protos.Metric {
 func requireMetrics(t *testing.T, want, got []*protos.Metric) {
 	t.Helper()
 	requireMessage(t, &protos.RunData{Metrics: want}, &protos.RunData{Metrics: got})
+}
+
+// byKey sorts metrics: a database gives rows that are asked for without an order as it likes.
+func byKey(metrics []*protos.Metric) []*protos.Metric {
+	return slices.SortedFunc(slices.Values(metrics), func(a, b *protos.Metric) int {
+		return strings.Compare(a.GetKey(), b.GetKey())
+	})
 }
 
 func (s suite) logMetric(t *testing.T) {
@@ -289,7 +297,7 @@ func (s suite) logBatch(t *testing.T) {
 		require.NoError(t, log(request))
 
 		data := s.get(t, id).GetData()
-		requireMetrics(t, request.GetMetrics(), data.GetMetrics())
+		requireMetrics(t, byKey(request.GetMetrics()), byKey(data.GetMetrics()))
 		require.Len(t, data.GetParams(), 100)
 		require.Len(t, data.GetTags(), 101)
 
