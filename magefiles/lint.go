@@ -19,7 +19,7 @@ func (l Lint) All() error {
 	return errors.Join(l.Go(), l.Platforms(), l.Python(), l.Generated())
 }
 
-// Go runs golangci-lint on the product and on the magefiles.
+// Go runs golangci-lint on the product and go vet on the magefiles.
 func (Lint) Go() error {
 	return errors.Join(
 		run(tool("golangci-lint"), "run", "./..."),
