@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -14,7 +15,11 @@ import (
 	"github.com/mlflow/mlflow-go/pkg/server/supervisor"
 )
 
-const jsonType = "application/json"
+const (
+	jsonType = "application/json"
+	// statusClientClosedRequest is nginx's word for the access log.
+	statusClientClosedRequest = 499
+)
 
 var errInternal = contract.Errorf(protos.ErrorCode_INTERNAL_ERROR, "Internal server error")
 
@@ -48,6 +53,10 @@ func (s *Server) writeStatus(request *fasthttp.RequestCtx, status int, err error
 // failProxied answers a request that couldn't be passed on.
 func (s *Server) failProxied(request *fasthttp.RequestCtx, err error) {
 	switch {
+	case errors.Is(err, context.Canceled):
+		// The client has left: nobody reads this, and it is no fault of ours to log.
+		request.SetStatusCode(statusClientClosedRequest)
+		request.SetConnectionClose()
 	case errors.Is(err, supervisor.ErrNotReady):
 		s.writeError(request, &contract.Error{
 			Code: protos.ErrorCode_TEMPORARILY_UNAVAILABLE, Message: err.Error(),

@@ -2,77 +2,180 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import json
+import shutil
+import sqlite3
 import subprocess
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 import requests
 
-from tests.servers import OURS, STOCK, fresh_database, running
+from tests.servers import OURS, STOCK, Server, running
 
 _EXPERIMENT = "/api/2.0/mlflow/experiments/get?experiment_id=0"
+_VIA = "1.1 mlflow-go"
+_QUIET = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
 _AUTH = {
     "MLFLOW_FLASK_SERVER_SECRET_KEY": "a secret key of the tests",
     "MLFLOW_AUTH_ADMIN_PASSWORD": "a long enough password",
 }
+_ARCHIVAL = "trace_archival: {enabled: false, location: 'file:///tmp/archive', retention: 30d}\n"
 
 
-@pytest.mark.parametrize(
-    ("options", "environment"),
-    [
-        pytest.param(("--artifacts-only",), {}, id="artifacts-only"),
-        pytest.param(("--enable-workspaces",), {}, id="workspaces"),
-        pytest.param(("--go-opts", "proxy=experiments/get"), {}, id="operator"),
-        pytest.param((), {"MLFLOW_TRUNCATE_LONG_VALUES": "false"}, id="truncate"),
-    ],
-)
-def test_mode_is_answered_by_python(
-    options: tuple[str, ...],
-    environment: dict[str, str],
-    tmp_path: Path,
-) -> None:
-    database = fresh_database("sqlite", tmp_path)
+@functools.cache
+def _endpoints() -> list[dict[str, str | bool]]:
+    """Every route as ``mlflow-go endpoints`` has it."""
+    listed = subprocess.run([OURS[0], "endpoints", "--json"], check=True, capture_output=True, text=True)
+    return json.loads(listed.stdout)["endpoints"]
+
+
+def _native_api() -> list[tuple[str, str]]:
+    """The routes of the API that Go answers unless a mode forbids it."""
+    return [
+        (route["verb"], route["path"])
+        for route in _endpoints()
+        if route["native"] and route["path"].startswith(("/api/", "/ajax-api/"))
+    ]
+
+
+def _answered_by(server: Server) -> dict[str, set[str]]:
+    """Ask for each native route of the API; give the paths by who answered."""
+    found: dict[str, set[str]] = {"go": set(), "python": set()}
+    with requests.Session() as session:
+        for verb, path in _native_api():
+            answer = session.request(verb, server.url + path, json={}, timeout=60)
+            assert answer.headers.get("via") in {None, _VIA}
+            found["python" if "via" in answer.headers else "go"].add(path)
+    return found
+
+
+@dataclass(frozen=True)
+class Mode:
+    """A way of starting the server; ``{tmp}`` stands for its directory.
+
+    Attributes:
+        name: What ``mlflow-go endpoints`` calls it.
+        options: What it is started with.
+        environment: Its variables.
+        database: Its backend store, if that isn't a SQLite file; empty for none.
+        status: What Python answers to the question for the default experiment.
+        beside: A path beside the API, and whether Go answers it all the same.
+    """
+
+    name: str
+    options: tuple[str, ...] = ()
+    environment: dict[str, str] = field(default_factory=dict)
+    database: str | None = None
+    status: int = 200
+    beside: tuple[str, bool] = ("/", True)
+
+
+_MODES = [
+    Mode("artifacts-only", ("--artifacts-only",), database="", status=503),
+    Mode("workspaces", ("--enable-workspaces",)),
+    Mode("read-replica", ("--read-replica-backend-store-uri", "sqlite:///{tmp}/mlflow.db")),
+    Mode("prometheus", ("--expose-prometheus", "{tmp}/metrics"), beside=("/", False)),
+    Mode("trace-archival", ("--trace-archival-config", "{tmp}/archival.yaml")),
+    Mode("limits", environment={"MLFLOW_TRUNCATE_LONG_VALUES": "perhaps"}),
+    Mode("file-store", environment={"MLFLOW_ALLOW_FILE_STORE": "true"}, database="{tmp}/mlruns"),
+    Mode("sqlite-memory", database="sqlite://"),
+]
+
+
+@pytest.mark.parametrize("mode", _MODES, ids=lambda mode: mode.name)
+def test_mode_leaves_the_api_to_python(mode: Mode, database: str, tmp_path: Path) -> None:
+    (tmp_path / "archival.yaml").write_text(_ARCHIVAL)
+    uri = database if mode.database is None else mode.database.format(tmp=tmp_path)
+    options = [option.format(tmp=tmp_path) for option in mode.options]
     with running(
-        OURS, tmp_path, "--workers", "1", *options, database=database, environment=environment
+        OURS,
+        tmp_path,
+        *("--workers", "1", *options),
+        database=uri,
+        environment={**_QUIET, **mode.environment},
     ) as server:
+        assert mode.name in _active(server)
         answer = server.request("GET", _EXPERIMENT)
-        assert answer.headers.get("via") == "1.1 mlflow-go", answer.text
+        assert (answer.status_code, answer.headers.get("via")) == (mode.status, _VIA), answer.text
+        assert _answered_by(server)["go"] == set()
+        path, native = mode.beside
+        assert ("via" not in server.request("GET", path).headers) is native
+        assert "via" not in server.request("GET", "/health").headers
+        if mode.name == "prometheus":
+            # Python counts what is asked of the server.
+            assert "mlflow_http_request_total" in server.request("GET", "/metrics").text
+        if mode.name == "artifacts-only":
+            artifact = "/api/2.0/mlflow-artifacts/artifacts/a.txt"
+            assert server.request("PUT", artifact, data=b"kept").status_code == 200
+            assert server.request("GET", artifact).content == b"kept"
 
 
-def test_file_store_is_answered_by_python(tmp_path: Path) -> None:
-    with running(OURS, tmp_path, "--workers", "1", database=str(tmp_path / "mlruns")) as server:
-        answer = server.request("GET", _EXPERIMENT)
-        assert (answer.status_code, answer.headers.get("via")) == (200, "1.1 mlflow-go")
+def _active(server: Server) -> list[str]:
+    """The modes that a server has noted in its log."""
+    entries = [json.loads(line) for line in server.log.read_text().splitlines() if line.startswith("{")]
+    return next(entry["proxied_by_modes"] for entry in entries if "proxied_by_modes" in entry)
+
+
+def test_parts_are_left_to_python(database: str, made_database: Path, tmp_path: Path) -> None:
+    """What concerns some routes or requests leaves the others to Go."""
+    registry = shutil.copy(made_database, tmp_path / "registry.db")
+    with running(
+        OURS,
+        tmp_path,
+        *("--workers", "1", "--registry-store-uri", f"sqlite:///{registry}"),
+        *("--go-opts", "proxy=experiments/get+logMetric"),
+        database=database,
+        environment={**_QUIET, "MLFLOW_SQL_TRACE_ROLLUPS_ENABLED": "true"},
+    ) as server:
+        answered = _answered_by(server)
+        rolled_up = {f"{what}/{act}" for what in ("experiments", "runs") for act in ("delete", "restore")}
+        proxied = {"experiments/get", "runs/log-metric", *rolled_up}
+        assert answered["python"] == {
+            f"/{api}/2.0/mlflow/{route}" for api in ("api", "ajax-api") for route in proxied
+        }
+        by_name = "/api/2.0/mlflow/experiments/get-by-name?experiment_name=Default"
+        assert "via" not in server.request("GET", by_name).headers
+        for workspace, status in (("default", 500), ("", 200)):  # FEATURE_DISABLED, as stock has it
+            answer = server.request("GET", by_name, headers={"X-MLFLOW-WORKSPACE": workspace})
+            assert (answer.status_code, "via" in answer.headers) == (status, bool(workspace)), answer.text
+        # The registry is where it was said to be.
+        model = {"name": "a model"}
+        created = server.request("POST", "/api/2.0/mlflow/registered-models/create", json=model)
+        assert (created.status_code, created.headers.get("via")) == (200, _VIA)
+    assert _models(registry) == ["a model"]
+    assert _models(database.removeprefix("sqlite:///")) == []
+
+
+def _models(path: str) -> list[str]:
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        return [name for (name,) in connection.execute("SELECT name FROM registered_models")]
 
 
 def _routes() -> list[tuple[str, str]]:
     """Every address that the server knows, parameters filled in."""
-    listed = subprocess.run([OURS[0], "endpoints", "--json"], check=True, capture_output=True, text=True)
-    return [
-        (route["verb"], route["path"].replace("{", "").replace("}", "").replace("<", "").replace(">", ""))
-        for route in json.loads(listed.stdout)["endpoints"]
-    ]
+    fill = str.maketrans("", "", "{}<>")
+    return [(route["verb"], route["path"].translate(fill)) for route in _endpoints()]
 
 
-def test_anonymous_callers_get_what_stock_gives(tmp_path: Path) -> None:
+def test_anonymous_callers_get_what_stock_gives(made_database: Path, tmp_path: Path) -> None:
     """With basic-auth, no route answers an anonymous caller otherwise than stock does."""
     routes = _routes()
-    assert len(routes) > 200
+    assert len(routes) > 400
     answers = []
     for name, command in (("stock", STOCK), ("ours", OURS)):
         directory = tmp_path / name
+        directory.mkdir()
         with (
             running(
                 command,
                 directory,
                 *("--workers", "1", "--app-name", "basic-auth"),
-                database=fresh_database("sqlite", directory),
-                environment={
-                    **_AUTH,
-                    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
-                    "MLFLOW_AUTH_CONFIG_PATH": str(_auth_config(directory)),
-                },
+                database=f"sqlite:///{shutil.copy(made_database, directory / 'mlflow.db')}",
+                environment={**_QUIET, **_AUTH, "MLFLOW_AUTH_CONFIG_PATH": str(_auth_config(directory))},
             ) as server,
             requests.Session() as session,
         ):
@@ -82,16 +185,16 @@ def test_anonymous_callers_get_what_stock_gives(tmp_path: Path) -> None:
                     for verb, path in routes
                 }
             )
-    different = {
-        route: (answers[0][route], answers[1][route])
-        for route in routes
-        if answers[0][route] != answers[1][route]
-    }
-    assert not different
+            if command is OURS:
+                admin = ("admin", _AUTH["MLFLOW_AUTH_ADMIN_PASSWORD"])
+                assert server.request("GET", _EXPERIMENT, auth=admin).status_code == 200
+    stock, ours = answers
+    assert {route: (stock[route], ours[route]) for route in routes if stock[route] != ours[route]} == {}
+    refused = [route for route in routes if ours[route][0] == 401]
+    assert set(_native_api()) <= set(refused)
 
 
 def _auth_config(directory: Path) -> Path:
-    directory.mkdir(parents=True, exist_ok=True)
     path = directory / "auth.ini"
     path.write_text(
         "[mlflow]\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 import requests
 
 from tests.reliability.processes import MARK, marked, peak_memory
-from tests.servers import OURS, Server, fresh_database, running
+from tests.servers import OURS, Server, running
 
 _CHUNK = bytes(1 << 20)
 _ARTIFACT_CHUNKS = 2048  # 2 GiB
@@ -19,11 +20,13 @@ _MEMORY_LIMIT = 64 << 20
 
 
 @pytest.fixture(scope="module")
-def marked_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, int]]:
+def marked_server(
+    made_database: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Server, int]]:
     """Run a server; gives it with the process id of its Go process."""
     mark = uuid.uuid4().hex
     directory: Path = tmp_path_factory.mktemp("proxy")
-    database = fresh_database("sqlite", directory)
+    database = f"sqlite:///{shutil.copy(made_database, directory / 'mlflow.db')}"
     with running(OURS, directory, "--workers", "1", database=database, environment={MARK: mark}) as server:
         server.wait("/api/2.0/mlflow/registered-models/search")
         go = [pid for pid, command in marked(mark).items() if "mlflow-go-server" in command]
@@ -47,13 +50,13 @@ def test_large_artifact_passes_through_little_memory(marked_server: tuple[Server
 
 
 def test_python_sees_the_client(marked_server: tuple[Server, int]) -> None:
-    """The assistant's settings are for localhost: a forwarded stranger must not get at them."""
+    """The assistant is for localhost: a stranger behind a proxy of ours must not get at it."""
     server, _ = marked_server
-    path = "/ajax-api/3.0/mlflow/assistant/config"
-    assert server.request("GET", path).status_code == 200
-    forwarded = server.request("GET", path, headers={"X-Forwarded-For": "203.0.113.7"})
-    assert forwarded.status_code in {200, 403}
-    assert forwarded.headers["via"] == "1.1 mlflow-go"
+    path = "/ajax-api/3.0/mlflow/assistant/providers/none/health"
+    for forwarded, status in ((None, 404), ("203.0.113.7", 403), ("127.0.0.1, 203.0.113.7", 403)):
+        headers = {"X-Forwarded-For": forwarded} if forwarded else {}
+        answer = server.request("GET", path, headers=headers)
+        assert (answer.status_code, answer.headers["via"]) == (status, "1.1 mlflow-go"), forwarded
 
 
 def test_connection_survives_refused_uploads(marked_server: tuple[Server, int]) -> None:
