@@ -1,6 +1,6 @@
 """What a user's training script does, with whichever MLflow client imports it.
 
-Prints what the server says of it as JSON, ids left out, so that two servers can be compared.
+Prints what the server says of it as JSON, with the client's version and ids left out, so that two servers can be compared.
 """
 
 import json
@@ -40,6 +40,7 @@ def main() -> None:
     print(
         json.dumps(
             {
+                "client": mlflow.__version__,
                 "runs": [found_run.info.run_name for found_run in found],
                 "params": run.data.params,
                 "metrics": {key: repr(value) for key, value in sorted(run.data.metrics.items())},
