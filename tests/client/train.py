@@ -1,6 +1,7 @@
 """What a user's training script does, with whichever MLflow client imports it.
 
-Prints what the server says of it as JSON, with the client's version and ids left out, so that two servers can be compared.
+Prints its client's version, and what the server says of it, as JSON, ids left out, so that two servers
+can be compared.
 """
 
 import json
