@@ -3,6 +3,7 @@ package tracking
 import (
 	"encoding/json"
 	"os/exec"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -35,5 +36,15 @@ func TestNameCharactersAgreeWithMLflow(t *testing.T) {
 		for _, character := range lists[i] {
 			require.Equal(t, allowed, checkName("a"+character+"a", "key") == nil, "%U", []rune(character))
 		}
+	}
+}
+
+func TestRunIDs(t *testing.T) {
+	letters := strings.Repeat("é", 255)
+	for id, good := range map[string]bool{
+		"a": true, "a-b_c": true, "a" + letters: true, "a" + letters + "\n": true, "a\n": true,
+		"": false, "-a": false, "a b": false, "a" + letters + "é": false, "a\n\n": false,
+	} {
+		require.Equal(t, good, checkRunID(id) == nil, "%q", id)
 	}
 }
