@@ -30,7 +30,7 @@ CACHE = ROOT / ".cache"
 TOOLS = CACHE / "bin"
 
 # golangci-lint is no dependency of go.mod: its own dependencies would join ours.
-GOLANGCI_LINT = "github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.12.0"
+GOLANGCI_LINT = "github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0"
 DEBIAN_PACKAGES = {
     # what to look for: the package that has it
     "usr/lib/postgresql/*/bin/initdb": "postgresql",

@@ -22,7 +22,7 @@ func (l Lint) All() error {
 // Go runs golangci-lint on the product and go vet on the magefiles.
 func (Lint) Go() error {
 	return errors.Join(
-		run(tool("golangci-lint"), "run", "./..."),
+		run(tool("golangci-lint"), "run", "--allow-parallel-runners", "./..."),
 		run("go", "-C", "magefiles", "vet", "-tags=mage", "./..."),
 	)
 }

@@ -37,8 +37,7 @@ func InvalidParameter(format string, args ...any) error {
 // AsError finds MLflow's error in a chain. An error of any other kind is an internal one: its
 // text is kept as the cause and not shown to clients.
 func AsError(err error) *Error {
-	var found *Error
-	if errors.As(err, &found) {
+	if found, ok := errors.AsType[*Error](err); ok {
 		return found
 	}
 

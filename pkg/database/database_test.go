@@ -369,7 +369,8 @@ func TestClose(t *testing.T) {
 		closed := make(chan error)
 		go func() { closed <- db.Close() }()
 		select {
-		case <-closed:
+		case err := <-closed:
+			require.NoError(t, err)
 			t.Fatal("closed under a transaction")
 		case <-time.After(50 * time.Millisecond):
 		}

@@ -410,8 +410,7 @@ const psycopgOperational = "psycopg.OperationalError"
 func classifyPostgreSQL(err error) (failure, bool) {
 	var found *pgconn.PgError
 	said := errors.As(err, &found)
-	var unconnected *pgconn.ConnectError
-	if errors.As(err, &unconnected) {
+	if _, unconnected := errors.AsType[*pgconn.ConnectError](err); unconnected {
 		return failure{
 			class: operational, name: psycopgOperational, message: "connection failed",
 			refusal: said && (strings.HasPrefix(found.Code, "28") || found.Code == "3D000"),

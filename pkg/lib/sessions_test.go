@@ -125,7 +125,8 @@ func TestCloseWaitsForCalls(t *testing.T) {
 	go func() { closed <- table.close(1) }()
 
 	select {
-	case <-closed:
+	case err := <-closed:
+		require.NoError(t, err)
 		t.Fatal("closed below a call")
 	default:
 	}

@@ -259,7 +259,8 @@ var (
 		"case when 1 then 2 end", "\"a\" b", "x.y", "*", "١٢", "1 2", "x as y", "'a", "\"a", "a'", "[x]",
 	}
 	joints = []string{
-		" AND ", " and ", " And ", " OR ", " ", "  AND\n", " AND AND ", ", ", ";", "; ", " /* c */ AND ", " -- c\n AND ",
+		" AND ", " and ", " And ", " OR ", " ", "  AND\n", " AND AND ", //nolint:dupword // as users mistype it
+		", ", ";", "; ", " /* c */ AND ", " -- c\n AND ",
 		"\tAND\t", " NOT ", " WHERE ", " AND NOT ", ")", " AND (", " ORDER BY ", "\r\n", " ; AND ", " GO ", " go 2 ",
 	}
 	fragments = []string{

@@ -221,8 +221,7 @@ func (s *Server) refuse(request *fasthttp.RequestCtx, err error) {
 func (s *Server) failUnread(c fiber.Ctx, err error) error {
 	status := http.StatusInternalServerError
 
-	var refused *fiber.Error
-	if errors.As(err, &refused) {
+	if refused, ok := errors.AsType[*fiber.Error](err); ok {
 		status = refused.Code
 	}
 

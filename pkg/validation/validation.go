@@ -60,7 +60,7 @@ func isPresent(value reflect.Value, _ string) bool {
 
 // isString mirrors _assert_string.
 func isString(value reflect.Value, _ string) bool {
-	_, ok := value.Interface().(string)
+	_, ok := reflect.TypeAssert[string](value)
 
 	return ok
 }
@@ -136,7 +136,7 @@ func isDigit(char byte) bool { return '0' <= char && char <= '9' }
 
 // isArray mirrors _assert_array.
 func isArray(value reflect.Value, _ string) bool {
-	_, ok := value.Interface().([]any)
+	_, ok := reflect.TypeAssert[[]any](value)
 
 	return ok
 }

@@ -338,7 +338,7 @@ func TestUpgradePasses(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, http.StatusSwitchingProtocols, response.StatusCode)
 	require.Equal(t, "websocket", response.Header.Get("Upgrade"))
-	require.Equal(t, "k", response.Header.Get("Sec-Websocket-Accept"))
+	require.Equal(t, "k", response.Header.Get("Sec-WebSocket-Accept"))
 
 	for _, message := range []string{"hello", "again"} {
 		sendf(t, connection, "%s", message)
@@ -563,7 +563,7 @@ func TestAnswersWithoutBody(t *testing.T) {
 	address := before(t, func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case "/304":
-			w.Header().Set("Etag", `"x"`)
+			w.Header().Set("ETag", `"x"`)
 			w.WriteHeader(http.StatusNotModified)
 		case "/204":
 			w.WriteHeader(http.StatusNoContent)
