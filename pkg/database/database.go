@@ -38,13 +38,18 @@ type DB struct {
 
 // transactions is how a database begins and ends them on a connection.
 type transactions interface {
-	beginRead(ctx context.Context, conn *sql.Conn) error
-	beginWrite(ctx context.Context, conn *sql.Conn) error
-	commit(ctx context.Context, conn *sql.Conn) error
+	beginRead(ctx context.Context, tx *Tx) error
+	beginWrite(ctx context.Context, tx *Tx) error
+	commit(ctx context.Context, tx *Tx) error
 	rollback(ctx context.Context, conn *sql.Conn) error
 	// spoiled says whether a connection that gave this error must not be used again.
 	spoiled(err error) bool
-	execAll(ctx context.Context, tx *Tx, statements []Statement) error
+	// run takes steps in order, up to the first that fails; where tx has pending ones, those first.
+	run(ctx context.Context, tx *Tx, steps []step) error
+	// later takes a step with the next ones, or at once where that is no dearer.
+	later(tx *Tx, s step) error
+	// last runs queries and ends a read transaction, if that saves a round trip.
+	last(ctx context.Context, tx *Tx, queries []step) error
 }
 
 const (
@@ -247,7 +252,7 @@ func (db *DB) retry(ctx context.Context, begin beginner, fn func(*Tx) error) ([]
 	}
 }
 
-type beginner func(ctx context.Context, conn *sql.Conn) error
+type beginner func(ctx context.Context, tx *Tx) error
 
 // alone runs fn once, in a transaction of its own on a connection of the pool.
 func (db *DB) alone(ctx context.Context, begin beginner, fn func(*Tx) error) (hooks []func(), err error) {
@@ -262,14 +267,19 @@ func (db *DB) alone(ctx context.Context, begin beginner, fn func(*Tx) error) (ho
 		}
 		_ = conn.Close() // says only that the connection was dropped; a commit stays one
 	}()
-	if err := begin(ctx, conn); err != nil {
+	tx := db.begun(ctx, conn)
+	if err := begin(ctx, tx); err != nil {
 		return nil, fmt.Errorf("beginning a transaction: %w", err)
 	}
-	tx := db.begun(ctx, conn)
 	if err := call(tx, fn); err != nil {
-		return nil, err
+		return nil, errors.Join(tx.lost, err)
 	}
-	if err := db.driver.commit(ctx, conn); err != nil {
+	if tx.ended {
+		committed = true
+
+		return tx.hooks, nil
+	}
+	if err := db.driver.commit(ctx, tx); err != nil {
 		return nil, fmt.Errorf("committing: %w", err)
 	}
 	committed = true

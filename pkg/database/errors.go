@@ -21,6 +21,8 @@ var (
 	// ErrRolledBack is the error of a transaction whose function went on after a statement had
 	// failed, without a savepoint, on a database that then undoes it all.
 	ErrRolledBack = errors.New("the transaction was rolled back: one of its statements had failed")
+	// ErrEnded is the error of a transaction that is used after its last statements.
+	ErrEnded = errors.New("the transaction has ended")
 	// ErrExited is the error of a transaction whose function ended its goroutine.
 	ErrExited = errors.New("the transaction's function ended its goroutine")
 	// ErrUnreachable means that Open got no connection.

@@ -302,8 +302,9 @@ func explainPostgreSQL(err error) error {
 	return &connectError{err, strings.Join(reasons, "; ")}
 }
 
-// postgresDriver runs transactions. Their ends are plain queries of one round trip each; the
-// isolation of writes is the server's default, as in SQLAlchemy.
+// postgresDriver runs transactions; the isolation of writes is the server's default, as in
+// SQLAlchemy. Round trips are what a small transaction costs, so that nothing is sent that can
+// wait: BEGIN goes with the first statement, and those of [Tx.Later] with the next one or COMMIT.
 //
 // Statements are prepared once per connection, which is a third faster than describing them only.
 // A pooler that hands each transaction another connection (PgBouncer without prepared statements)
@@ -325,29 +326,58 @@ func (d *postgresDriver) Connect(ctx context.Context) (driver.Conn, error) {
 // Driver is pgx's.
 func (d *postgresDriver) Driver() driver.Driver { return d.prepared.Driver() }
 
-var beginPostgresWrite = fmt.Sprintf("BEGIN; SET LOCAL lock_timeout = %d", lockTimeout.Milliseconds())
+var (
+	beginPostgresRead  = []step{command("BEGIN READ ONLY, ISOLATION LEVEL REPEATABLE READ")}
+	beginPostgresWrite = []step{
+		command("BEGIN"), command(fmt.Sprintf("SET LOCAL lock_timeout = %d", lockTimeout.Milliseconds())),
+	}
+)
 
-func (*postgresDriver) beginRead(ctx context.Context, conn *sql.Conn) error {
-	return simpleQuery(ctx, conn, "BEGIN READ ONLY, ISOLATION LEVEL REPEATABLE READ")
+func command(query string) step { return step{Statement: Statement{Query: query}} }
+
+func (*postgresDriver) beginRead(_ context.Context, tx *Tx) error {
+	tx.pending = append(tx.pending, beginPostgresRead...)
+
+	return nil
 }
 
-func (*postgresDriver) beginWrite(ctx context.Context, conn *sql.Conn) error {
-	return simpleQuery(ctx, conn, beginPostgresWrite)
+func (*postgresDriver) beginWrite(_ context.Context, tx *Tx) error {
+	tx.pending = append(tx.pending, beginPostgresWrite...)
+
+	return nil
 }
 
-// commit reports a transaction that an earlier error had spoiled, which the server rolls back
+func (d *postgresDriver) commit(ctx context.Context, tx *Tx) error { return d.last(ctx, tx, nil) }
+
+// last reports a transaction that an earlier error had spoiled, which the server rolls back
 // without complaint.
-func (*postgresDriver) commit(ctx context.Context, conn *sql.Conn) error {
-	tag, err := simpleQueryTag(ctx, conn, "COMMIT")
-	if err == nil && tag == "ROLLBACK" {
+func (d *postgresDriver) last(ctx context.Context, tx *Tx, queries []step) error {
+	var tag string
+	commit := command("COMMIT")
+	commit.tag = &tag
+	if err := d.run(ctx, tx, append(queries, commit)); err != nil {
+		return err
+	}
+	tx.ended = true
+	if tag == "ROLLBACK" {
 		return ErrRolledBack
 	}
 
-	return err
+	return nil
+}
+
+func (*postgresDriver) later(tx *Tx, s step) error {
+	tx.pending = append(tx.pending, s)
+
+	return nil
 }
 
 func (*postgresDriver) rollback(ctx context.Context, conn *sql.Conn) error {
-	return simpleQuery(ctx, conn, "ROLLBACK")
+	return conn.Raw(func(driverConn any) error {
+		_, err := pgxConn(driverConn).PgConn().Exec(ctx, "ROLLBACK").ReadAll()
+
+		return err
+	})
 }
 
 // spoiled says whether an error makes the connection useless: its prepared statements are another
@@ -365,36 +395,66 @@ func (d *postgresDriver) spoiled(err error) bool {
 // isPreparedStatementState knows invalid_sql_statement_name and duplicate_prepared_statement.
 func isPreparedStatementState(code string) bool { return code == "26000" || code == "42P05" }
 
-// execAll sends statements together and waits once.
-func (*postgresDriver) execAll(ctx context.Context, tx *Tx, statements []Statement) error {
-	return tx.conn.Raw(func(driverConn any) error {
-		batch := &pgx.Batch{}
-		for _, statement := range statements {
-			connection{tx}.echo(statement.Query)
-			batch.Queue(tx.db.rebind(statement.Query), statement.Args...)
-		}
-
-		return pgxConn(driverConn).SendBatch(ctx, batch).Close()
-	})
-}
-
-func simpleQuery(ctx context.Context, conn *sql.Conn, query string) error {
-	_, err := simpleQueryTag(ctx, conn, query)
+// run sends what is pending and the steps together and waits once.
+func (*postgresDriver) run(ctx context.Context, tx *Tx, steps []step) error {
+	if tx.broken {
+		return ErrRolledBack // BEGIN may never have come to the server: it wouldn't refuse
+	}
+	steps = append(tx.pending, steps...)
+	tx.pending = nil // whatever comes of it
+	err := send(ctx, tx, steps)
+	tx.broken = err != nil && tx.savepoints == 0
 
 	return err
 }
 
-func simpleQueryTag(ctx context.Context, conn *sql.Conn, query string) (tag string, err error) {
-	err = conn.Raw(func(driverConn any) error {
-		results, err := pgxConn(driverConn).PgConn().Exec(ctx, query).ReadAll()
-		if len(results) > 0 {
-			tag = results[len(results)-1].CommandTag.String()
+func send(ctx context.Context, tx *Tx, steps []step) error {
+	return tx.conn.Raw(func(driverConn any) (err error) {
+		batch := &pgx.Batch{QueuedQueries: make([]*pgx.QueuedQuery, 0, len(steps))}
+		for _, s := range steps {
+			connection{tx}.echo(s.Query)
+			batch.Queue(tx.db.rebind(s.Query), s.Args...)
+		}
+		results := pgxConn(driverConn).SendBatch(ctx, batch)
+		defer func() {
+			if closing := results.Close(); err == nil {
+				err = closing
+			}
+		}()
+		for _, s := range steps {
+			if err := readResult(results, s); err != nil {
+				return err
+			}
+		}
+
+		return nil
+	})
+}
+
+func readResult(results pgx.BatchResults, s step) error {
+	if s.row == nil {
+		tag, err := results.Exec()
+		if s.affected != nil {
+			*s.affected = tag.RowsAffected()
+		}
+		if s.tag != nil {
+			*s.tag = tag.String()
 		}
 
 		return err
-	})
+	}
+	rows, err := results.Query()
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := s.row(rows.Scan); err != nil {
+			return err
+		}
+	}
 
-	return tag, err
+	return rows.Err()
 }
 
 // pgxConn is what database/sql's connection wraps: postgresDriver makes no other.

@@ -19,6 +19,14 @@ type Tx struct {
 	gorm       *gorm.DB
 	hooks      []func()
 	savepoints int
+	// pending are statements that are still to be sent (PostgreSQL).
+	pending []step
+	// broken says that a statement failed and left nothing that could be committed (PostgreSQL).
+	broken bool
+	// lost is why pending statements failed, when they had to be sent before others.
+	lost error
+	// ended says that the transaction is over and committed.
+	ended bool
 	// interruptible is false in SQLite's writer: an interrupted statement would roll back the
 	// transaction that others share.
 	interruptible bool
@@ -41,14 +49,61 @@ func (tx *Tx) Gorm() *gorm.DB {
 	return tx.gorm
 }
 
-// Exec runs a statement with "?" placeholders and says how many rows it changed.
-func (tx *Tx) Exec(query string, args ...any) (rowsAffected int64, err error) {
-	result, err := connection{tx}.ExecContext(tx.ctx, tx.db.rebind(query), args...)
-	if err != nil {
-		return 0, err
+// Statement is a statement with "?" placeholders and their values.
+type Statement struct {
+	Query string
+	Args  []any
+}
+
+// step is one of the statements that are sent together. Its results go to those of the rest that
+// aren't nil; with row, it is a query.
+type step struct {
+	Statement
+
+	row      func(scan func(dest ...any) error) error
+	affected *int64
+	tag      *string // what was done; PostgreSQL only
+}
+
+// Selection is a query for [Tx.Select].
+type Selection struct {
+	Statement
+
+	// Row is called for each row with its Scan. It can't use the transaction.
+	Row func(scan func(dest ...any) error) error
+}
+
+// Select runs queries in order, up to the first that fails. On PostgreSQL they cost one round
+// trip together.
+func (tx *Tx) Select(selections ...Selection) error { return tx.run(steps(selections)) }
+
+// SelectLast is Select for the last that a read transaction does: it saves PostgreSQL the round
+// trip of the commit. The transaction can't be used after it.
+func (tx *Tx) SelectLast(selections ...Selection) error {
+	if tx.ended {
+		return ErrEnded
 	}
 
-	return result.RowsAffected()
+	return tx.db.driver.last(tx.ctx, tx, steps(selections))
+}
+
+// Exec runs a statement with "?" placeholders and says how many rows it changed.
+func (tx *Tx) Exec(query string, args ...any) (rowsAffected int64, err error) {
+	err = tx.run([]step{{Statement: Statement{Query: query, Args: args}, affected: &rowsAffected}})
+
+	return rowsAffected, err
+}
+
+// Later is Exec for a statement whose result nobody waits for: it runs before the transaction's
+// next statement or its commit. On PostgreSQL it costs no round trip, and what it fails with, that
+// statement or the commit fails with; so nothing may hang on the kind of the error. The arguments
+// must stay as they are.
+func (tx *Tx) Later(query string, args ...any) error {
+	if tx.ended {
+		return ErrEnded
+	}
+
+	return tx.db.driver.later(tx, step{Statement: Statement{Query: query, Args: args}})
 }
 
 // Query runs a query with "?" placeholders. The caller closes the rows.
@@ -62,12 +117,6 @@ func (tx *Tx) QueryRow(query string, args ...any) *sql.Row {
 	return connection{tx}.QueryRowContext(tx.ctx, tx.db.rebind(query), args...)
 }
 
-// Statement is one of many for [Tx.ExecAll].
-type Statement struct {
-	Query string // with "?" placeholders
-	Args  []any
-}
-
 // ExecAll runs statements in order, up to the first that fails. On PostgreSQL they cost one round
 // trip together.
 func (tx *Tx) ExecAll(statements ...Statement) error {
@@ -75,7 +124,12 @@ func (tx *Tx) ExecAll(statements ...Statement) error {
 		return nil
 	}
 
-	return tx.db.driver.execAll(tx.ctx, tx, statements)
+	list := make([]step, len(statements))
+	for i, statement := range statements {
+		list[i].Statement = statement
+	}
+
+	return tx.run(list)
 }
 
 // Insert adds one row and returns its generated column.
@@ -90,24 +144,30 @@ func (tx *Tx) Insert(table string, columns []string, generated string, args ...a
 		return result.LastInsertId()
 	}
 	var id int64
-	if err := tx.QueryRow(insert.Query, args...).Scan(&id); err != nil {
-		return 0, err
-	}
+	err := tx.Select(Selection{
+		Statement{insert.Query, args}, func(scan func(...any) error) error { return scan(&id) },
+	})
 
-	return id, nil
+	return id, err
 }
 
 // Savepoint runs statements that may fail without spoiling the transaction: an error of fn undoes
 // what fn did, and is returned. Hooks that fn registered are dropped with it.
 func (tx *Tx) Savepoint(fn func() error) error {
-	tx.savepoints++
 	hooks := len(tx.hooks)
-	name := "inner_" + strconv.Itoa(tx.savepoints)
-	defer func() { tx.savepoints-- }()
+	name := "inner_" + strconv.Itoa(tx.savepoints+1)
 	if _, err := tx.Exec("SAVEPOINT " + name); err != nil {
 		return fmt.Errorf("setting a savepoint: %w", err)
 	}
-	if err := fn(); err != nil {
+	tx.savepoints++
+	defer func() { tx.savepoints-- }()
+	err := fn()
+	if err == nil {
+		err = tx.flush() // what fn left for later belongs to it
+	}
+	if err != nil {
+		tx.pending = nil
+		tx.lost = nil
 		tx.hooks = tx.hooks[:hooks]
 		_, undo := tx.Exec("ROLLBACK TO SAVEPOINT " + name)
 		if undo == nil {
@@ -129,6 +189,37 @@ func (tx *Tx) Savepoint(fn func() error) error {
 // AfterCommit registers what is to happen once the transaction is durable. Hooks run in order, on
 // the caller's goroutine, before Write returns; never when the transaction fails.
 func (tx *Tx) AfterCommit(hook func()) { tx.hooks = append(tx.hooks, hook) }
+
+func (tx *Tx) run(steps []step) error {
+	if tx.ended {
+		return ErrEnded
+	}
+
+	return tx.db.driver.run(tx.ctx, tx, steps)
+}
+
+// flush sends what is pending.
+func (tx *Tx) flush() error {
+	if tx.ended {
+		return ErrEnded
+	}
+	if len(tx.pending) == 0 && !tx.broken {
+		return nil
+	}
+	err := tx.run(nil)
+	tx.lost = err
+
+	return err
+}
+
+func steps(selections []Selection) []step {
+	list := make([]step, len(selections), len(selections)+1) // a commit may follow
+	for i, s := range selections {
+		list[i] = step{Statement: s.Statement, row: s.Row}
+	}
+
+	return list
+}
 
 // connection runs statements on a transaction's connection; gorm's ConnPool.
 type connection struct{ tx *Tx }
@@ -169,7 +260,9 @@ func (c connection) QueryContext(ctx context.Context, query string, args ...any)
 func (c connection) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
 	statementContext, err := c.statementContext(ctx)
 	if err != nil {
-		statementContext = ctx // done: the row carries its error
+		gone, cancel := context.WithCancel(ctx) // the row carries an error; flush's is told by the transaction
+		cancel()
+		statementContext = gone
 	}
 	c.echo(query)
 
@@ -179,6 +272,9 @@ func (c connection) QueryRowContext(ctx context.Context, query string, args ...a
 // statementContext is the context that a statement runs in: none, in a transaction that others
 // share, once it was seen that the caller is still there.
 func (c connection) statementContext(ctx context.Context) (context.Context, error) {
+	if err := c.tx.flush(); err != nil {
+		return ctx, err
+	}
 	if c.tx.interruptible {
 		return ctx, nil
 	}
