@@ -57,8 +57,8 @@ func (s *Store) checkBatch(request *protos.LogBatch) (params []param, tags []tag
 	}
 
 	for i, m := range request.GetMetrics() {
-		if err := checkMetric(m, fmt.Sprintf("metrics[%d]", i)); err != nil {
-			return nil, nil, err
+		if checkMetric(m, "") != nil { // the path is made for errors only
+			return nil, nil, checkMetric(m, fmt.Sprintf("metrics[%d]", i))
 		}
 	}
 

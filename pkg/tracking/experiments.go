@@ -75,8 +75,8 @@ func findExperiment(tx *database.Tx, idText string, view stages) (schema.Experim
 		return schema.Experiment{}, errNoExperiment(formatID(id))
 	}
 
-	found, err := scanExperiment(tx.QueryRow(
-		"SELECT "+experimentColumns+" FROM experiments WHERE experiment_id = ? AND "+string(view), id).Scan)
+	found, err := queryRow(tx, scanExperiment,
+		"SELECT "+experimentColumns+" FROM experiments WHERE experiment_id = ? AND "+string(view), id)
 
 	switch {
 	case isNotFound(err):
@@ -241,8 +241,8 @@ func (s *Store) GetExperimentByName(
 	name := request.GetExperimentName()
 
 	found, err := read(ctx, s, func(tx *database.Tx) (*protos.Experiment, error) {
-		found, err := scanExperiment(tx.QueryRow(
-			"SELECT "+experimentColumns+" FROM experiments WHERE name = ? AND "+string(anyStage), name).Scan)
+		found, err := queryRow(tx, scanExperiment,
+			"SELECT "+experimentColumns+" FROM experiments WHERE name = ? AND "+string(anyStage), name)
 
 		switch {
 		case isNotFound(err):

@@ -155,7 +155,7 @@ func logMetrics(tx *database.Tx, runID string, metrics []*protos.Metric) error {
 		}
 	}
 
-	if _, err := execRows(tx, func(rows int) string {
+	if err := execRowsLater(tx, func(rows int) string {
 		return tx.Dialect().InsertIgnore("metrics", metricColumns, metricKey, rows)
 	}, history); err != nil {
 		return fmt.Errorf("inserting metrics of run %s: %w", runID, err)
@@ -166,7 +166,7 @@ func logMetrics(tx *database.Tx, runID string, metrics []*protos.Metric) error {
 		newest[i] = point.row(runID)
 	}
 
-	if _, err := execRows(tx, func(rows int) string {
+	if err := execRowsLater(tx, func(rows int) string {
 		return tx.Dialect().Upsert(database.Upsert{
 			Table:   "latest_metrics",
 			Columns: metricColumns,
@@ -342,17 +342,22 @@ func (s *Store) GetMetricHistory(
 	return response, nil
 }
 
+// metricHistory ends the transaction.
 func metricHistory(tx *database.Tx, runID, key string, limit, offset int) ([]*protos.Metric, error) {
 	keyColumn := tx.Dialect().Quote("key")
 
-	points, err := query(tx, func(scan func(...any) error) (*protos.Metric, error) {
-		var point metric
+	var (
+		points  []*protos.Metric
+		point   metric
+		columns = []any{&point.key, &point.value, &point.timestamp, &point.step, &point.isNaN}
+	)
 
-		err := scan(&point.key, &point.value, &point.timestamp, &point.step, &point.isNaN)
+	err := tx.SelectLast(collect(&points, func(scan func(...any) error) (*protos.Metric, error) {
+		err := scan(columns...)
 
 		return point.message(), err
 	}, "SELECT "+keyColumn+", value, timestamp, step, is_nan FROM metrics WHERE run_uuid = ? AND "+keyColumn+" = ? "+
-		"ORDER BY timestamp, step, value"+tx.Dialect().Limit(limit, offset), runID, key)
+		"ORDER BY timestamp, step, value"+tx.Dialect().Limit(limit, offset), runID, key))
 	if err != nil {
 		return nil, fmt.Errorf("reading the history of a metric of run %s: %w", runID, err)
 	}

@@ -102,7 +102,7 @@ func errNoRun(id string) error {
 
 // findRun reads a run (SqlAlchemyStore._get_run). Error: RESOURCE_DOES_NOT_EXIST.
 func findRun(tx *database.Tx, id string) (schema.Run, error) {
-	found, err := scanRun(tx.QueryRow("SELECT "+runColumns+" FROM runs WHERE run_uuid = ?", id).Scan)
+	found, err := queryRow(tx, scanRun, "SELECT "+runColumns+" FROM runs WHERE run_uuid = ?", id)
 
 	switch {
 	case isNotFound(err):
@@ -136,7 +136,9 @@ func checkRun(tx *database.Tx, statement, id string) (experimentID int64, err er
 		experiment *int64
 	)
 
-	err = tx.QueryRow(statement, id).Scan(&stage, &experiment)
+	_, err = queryRow(tx, func(scan func(...any) error) (struct{}, error) {
+		return struct{}{}, scan(&stage, &experiment)
+	}, statement, id)
 
 	switch {
 	case isNotFound(err):
@@ -204,7 +206,7 @@ func createRun(tx *database.Tx, request *protos.CreateRun) (*protos.Run, error) 
 		return nil, err
 	}
 
-	if _, err := tx.Exec(tx.Dialect().Insert("runs", []string{
+	if err := tx.Later(tx.Dialect().Insert("runs", []string{
 		"run_uuid", "name", "source_type", "source_name", "entry_point_name", "user_id", "status", "start_time",
 		"end_time", "deleted_time", "source_version", "lifecycle_stage", "artifact_uri", "experiment_id",
 	}, 1),
@@ -218,7 +220,7 @@ func createRun(tx *database.Tx, request *protos.CreateRun) (*protos.Run, error) 
 		rows[i] = []any{tag.GetKey(), tag.GetValue(), id}
 	}
 
-	if _, err := execRows(tx, func(rows int) string {
+	if err := execRowsLater(tx, func(rows int) string {
 		return tx.Dialect().Insert("tags", tagColumns, rows)
 	}, rows); err != nil {
 		return nil, fmt.Errorf("inserting tags of run %s: %w", id, err)

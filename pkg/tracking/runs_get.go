@@ -6,7 +6,6 @@ import (
 
 	"github.com/mlflow/mlflow-go/pkg/database"
 	"github.com/mlflow/mlflow-go/pkg/protos"
-	"github.com/mlflow/mlflow-go/pkg/schema"
 )
 
 // GetRun reads a run, deleted or not, with its latest metrics, params, tags, inputs and outputs
@@ -22,34 +21,34 @@ func (s *Store) GetRun(ctx context.Context, request *protos.GetRun) (*protos.Get
 	return &protos.GetRun_Response{Run: found}, nil
 }
 
+// getRun ends the transaction.
 func getRun(tx *database.Tx, id string) (*protos.Run, error) {
-	row, err := findRun(tx, id)
-	if err != nil {
-		return nil, err
+	var (
+		page   = newRunPage(id)
+		found  = page.runs[0]
+		models = &found.Inputs.ModelInputs
+	)
+
+	selections := append(page.everything(tx.Dialect()), collect(models, scanModelInput, selectModelInputs, id))
+	if err := tx.SelectLast(selections...); err != nil {
+		return nil, fmt.Errorf("reading run %s: %w", id, err)
 	}
 
-	runs, err := loadRuns(tx, []schema.Run{row})
-	if err != nil {
-		return nil, err
+	if found.GetInfo() == nil {
+		return nil, errNoRun(id)
 	}
 
-	found := runs[0]
-	found.Inputs.ModelInputs, err = runModelInputs(tx, id)
+	page.complete()
 
-	return found, err
+	return found, nil
 }
 
-func runModelInputs(tx *database.Tx, runID string) ([]*protos.ModelInput, error) {
-	models, err := query(tx, func(scan func(...any) error) (*protos.ModelInput, error) {
-		m := &protos.ModelInput{}
-		err := scan(&m.ModelId)
+const selectModelInputs = "SELECT destination_id FROM inputs WHERE source_type = 'RUN_INPUT' AND source_id = ? " +
+	"AND destination_type = 'MODEL_INPUT'"
 
-		return m, err
-	}, "SELECT destination_id FROM inputs WHERE source_type = 'RUN_INPUT' AND source_id = ? "+
-		"AND destination_type = 'MODEL_INPUT'", runID)
-	if err != nil {
-		return nil, fmt.Errorf("reading the input models of run %s: %w", runID, err)
-	}
+func scanModelInput(scan func(...any) error) (*protos.ModelInput, error) {
+	m := &protos.ModelInput{}
+	err := scan(&m.ModelId)
 
-	return models, nil
+	return m, err
 }

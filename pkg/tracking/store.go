@@ -12,6 +12,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -154,22 +155,40 @@ func read[T any](ctx context.Context, s *Store, fn func(tx *database.Tx) (T, err
 func query[T any](
 	tx *database.Tx, scan func(scan func(...any) error) (T, error), statement string, args ...any,
 ) (items []T, err error) {
-	rows, err := tx.Query(statement, args...)
-	if err != nil {
-		return nil, err
+	err = tx.Select(collect(&items, scan, statement, args...))
+
+	return items, err
+}
+
+// collect is the selection of query; the rows are appended to items.
+func collect[T any](
+	items *[]T, scan func(scan func(...any) error) (T, error), statement string, args ...any,
+) database.Selection {
+	return database.Selection{
+		Statement: database.Statement{Query: statement, Args: args},
+		Row: func(row func(...any) error) error {
+			item, err := scan(row)
+			*items = append(*items, item)
+
+			return err
+		},
 	}
-	defer func() { err = errors.Join(err, rows.Close()) }()
+}
 
-	for rows.Next() {
-		item, err := scan(rows.Scan)
-		if err != nil {
-			return nil, err
-		}
+// queryRow is the first row of a query; without one, the error is sql.ErrNoRows.
+func queryRow[T any](
+	tx *database.Tx, scan func(scan func(...any) error) (T, error), statement string, args ...any,
+) (item T, err error) {
+	items, err := query(tx, scan, statement, args...)
 
-		items = append(items, item)
+	switch {
+	case err != nil:
+		return item, err
+	case len(items) == 0:
+		return item, sql.ErrNoRows
+	default:
+		return items[0], nil
 	}
-
-	return items, rows.Err()
 }
 
 // maxRowsPerStatement keeps statements of a size that every database takes (SQL Server's limit).
@@ -177,34 +196,43 @@ const maxRowsPerStatement = 1000
 
 // execRows runs a statement of many rows, in as many pieces as the database's limit on parameters
 // asks for. Each row has the same number of values; it says how many rows were changed.
-func execRows(tx *database.Tx, statement func(rows int) string, rows [][]any) (int64, error) {
+func execRows(tx *database.Tx, statement func(rows int) string, rows [][]any) (changed int64, err error) {
+	err = inPieces(tx, statement, rows, func(text string, args ...any) error {
+		n, err := tx.Exec(text, args...)
+		changed += n
+
+		return err
+	})
+
+	return changed, err
+}
+
+// execRowsLater is execRows for rows whose number nobody waits for ([database.Tx.Later]).
+func execRowsLater(tx *database.Tx, statement func(rows int) string, rows [][]any) error {
+	return inPieces(tx, statement, rows, tx.Later)
+}
+
+func inPieces(
+	tx *database.Tx, statement func(rows int) string, rows [][]any, exec func(text string, args ...any) error,
+) error {
 	if len(rows) == 0 {
-		return 0, nil
+		return nil
 	}
 
-	var (
-		changed int64
-		size    = min(tx.Dialect().MaxParameters()/len(rows[0]), maxRowsPerStatement)
-	)
+	size := min(tx.Dialect().MaxParameters()/len(rows[0]), maxRowsPerStatement)
 
-	for len(rows) > 0 {
-		piece := rows[:min(size, len(rows))]
-		rows = rows[len(piece):]
-
+	for piece := range slices.Chunk(rows, size) {
 		args := make([]any, 0, len(piece)*len(piece[0]))
 		for _, row := range piece {
 			args = append(args, row...)
 		}
 
-		n, err := tx.Exec(statement(len(piece)), args...)
-		if err != nil {
-			return changed, err
+		if err := exec(statement(len(piece)), args...); err != nil {
+			return err
 		}
-
-		changed += n
 	}
 
-	return changed, nil
+	return nil
 }
 
 // firstNonEmpty is Python's a or b for strings.

@@ -75,7 +75,7 @@ func upsertTags(tx *database.Tx, runID string, tags []tag) error {
 		rows[i] = []any{t.key, t.value, runID}
 	}
 
-	if _, err := execRows(tx, func(rows int) string {
+	if err := execRowsLater(tx, func(rows int) string {
 		return tx.Dialect().Upsert(database.Upsert{
 			Table:   "tags",
 			Columns: tagColumns,
