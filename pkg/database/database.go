@@ -274,7 +274,7 @@ func (db *DB) alone(ctx context.Context, begin beginner, fn func(*Tx) error) (ho
 	if err := call(tx, fn); err != nil {
 		return nil, errors.Join(tx.lost, err)
 	}
-	if tx.ended {
+	if tx.committed {
 		committed = true
 
 		return tx.hooks, nil

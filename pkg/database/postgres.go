@@ -358,7 +358,7 @@ func (d *postgresDriver) last(ctx context.Context, tx *Tx, queries []step) error
 	if err := d.run(ctx, tx, append(queries, commit)); err != nil {
 		return err
 	}
-	tx.ended = true
+	tx.committed = true
 	if tag == "ROLLBACK" {
 		return ErrRolledBack
 	}

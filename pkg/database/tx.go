@@ -25,8 +25,8 @@ type Tx struct {
 	broken bool
 	// lost is why pending statements failed, when they had to be sent before others.
 	lost error
-	// ended says that the transaction is over and committed.
-	ended bool
+	// ended says that nothing may follow, committed that not even the commit has to.
+	ended, committed bool
 	// interruptible is false in SQLite's writer: an interrupted statement would roll back the
 	// transaction that others share.
 	interruptible bool
@@ -84,7 +84,10 @@ func (tx *Tx) SelectLast(selections ...Selection) error {
 		return ErrEnded
 	}
 
-	return tx.db.driver.last(tx.ctx, tx, steps(selections))
+	err := tx.db.driver.last(tx.ctx, tx, steps(selections))
+	tx.ended = true
+
+	return err
 }
 
 // Exec runs a statement with "?" placeholders and says how many rows it changed.

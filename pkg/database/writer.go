@@ -12,6 +12,11 @@ import (
 // maxGroup is how many writes share a commit.
 const maxGroup = 64
 
+// checkpoint is how many pages the write-ahead log takes before they are copied into the file, four
+// times SQLite's own number: what is written over and over meanwhile is copied once. At 1,000 the
+// copying was a sixth of the time of a log-batch of ten.
+const checkpoint = "PRAGMA wal_autocheckpoint = 4000"
+
 // writer is SQLite's one writer. Its goroutine opens a transaction, gives each waiting caller its
 // turn in a savepoint, commits, and only then lets the callers know. The callers' functions run
 // on the callers' goroutines.
@@ -56,6 +61,9 @@ func (db *DB) startWriter(ctx context.Context) error {
 	}
 	if err := writeAheadLog(ctx, conn, db.options); err != nil {
 		return errors.Join(err, conn.Close())
+	}
+	if err := execOn(ctx, conn, checkpoint); err != nil {
+		return errors.Join(fmt.Errorf("setting up the SQLite writer: %w", err), conn.Close())
 	}
 	db.writer = &writer{db: db, conn: conn, queue: make(chan *member, maxGroup), done: make(chan struct{})}
 	go db.writer.run() //nolint:contextcheck // it outlives whoever opened the database

@@ -26,9 +26,11 @@ const (
 func seed(b *testing.B, db *database.DB) {
 	b.Helper()
 	require.NoError(b, db.Write(b.Context(), func(tx *database.Tx) error {
-		var metrics, params, tags, points [][]any
-
 		runs := make([][]any, 0, seededRuns)
+		metrics := make([][]any, 0, seededRuns*seededValues)
+		params := make([][]any, 0, seededRuns*seededValues)
+		tags := make([][]any, 0, seededRuns*3)
+		points := make([][]any, 0, seededPoints)
 
 		for i := range seededRuns {
 			id := seededRun(i)
