@@ -27,6 +27,7 @@ type DB struct {
 	rebound   *rebound // nil where placeholders stay as they are
 
 	pool     *sql.DB
+	turns    chan struct{} // SQLite: who may take a connection of the pool, first come, first served
 	writing  *sql.DB       // SQLite: holds the writer's one connection
 	writer   *writer       // SQLite
 	patience time.Duration // SQLite: how long a write waits for another process
@@ -256,6 +257,14 @@ type beginner func(ctx context.Context, tx *Tx) error
 
 // alone runs fn once, in a transaction of its own on a connection of the pool.
 func (db *DB) alone(ctx context.Context, begin beginner, fn func(*Tx) error) (hooks []func(), err error) {
+	if db.turns != nil {
+		select {
+		case db.turns <- struct{}{}:
+			defer func() { <-db.turns }()
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
 	conn, err := db.pool.Conn(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("getting a connection: %w", err)
