@@ -83,6 +83,12 @@ func appendGenerated(dst []byte, m proto.Message, depth int) ([]byte, bool) {
 		return appendGetMetricHistory_Response(dst, m, depth), true
 	case *protos.LogBatch_Response:
 		return appendLogBatch_Response(dst, m, depth), true
+	case *protos.LogModel_Response:
+		return appendLogModel_Response(dst, m, depth), true
+	case *protos.LogInputs_Response:
+		return appendLogInputs_Response(dst, m, depth), true
+	case *protos.LogOutputs_Response:
+		return appendLogOutputs_Response(dst, m, depth), true
 	default:
 		return dst, false
 	}
@@ -595,6 +601,21 @@ func appendLogBatch_Response(dst []byte, m *protos.LogBatch_Response, depth int)
 	return appendEnd(dst, '}', depth)
 }
 
+func appendLogModel_Response(dst []byte, m *protos.LogModel_Response, depth int) []byte {
+	dst = append(dst, '{')
+	return appendEnd(dst, '}', depth)
+}
+
+func appendLogInputs_Response(dst []byte, m *protos.LogInputs_Response, depth int) []byte {
+	dst = append(dst, '{')
+	return appendEnd(dst, '}', depth)
+}
+
+func appendLogOutputs_Response(dst []byte, m *protos.LogOutputs_Response, depth int) []byte {
+	dst = append(dst, '{')
+	return appendEnd(dst, '}', depth)
+}
+
 // decodeGenerated reads a message that has a decoder below.
 func decodeGenerated(d *decoder, m proto.Message) bool {
 	switch m := m.(type) {
@@ -648,6 +669,22 @@ func decodeGenerated(d *decoder, m proto.Message) bool {
 		decodeMetric(d, m, new(fieldsOfMetric))
 	case *protos.Param:
 		decodeParam(d, m, new(fieldsOfParam))
+	case *protos.LogModel:
+		decodeLogModel(d, m, new(fieldsOfLogModel))
+	case *protos.LogInputs:
+		decodeLogInputs(d, m, new(fieldsOfLogInputs))
+	case *protos.DatasetInput:
+		decodeDatasetInput(d, m, new(fieldsOfDatasetInput))
+	case *protos.InputTag:
+		decodeInputTag(d, m, new(fieldsOfInputTag))
+	case *protos.Dataset:
+		decodeDataset(d, m, new(fieldsOfDataset))
+	case *protos.ModelInput:
+		decodeModelInput(d, m, new(fieldsOfModelInput))
+	case *protos.LogOutputs:
+		decodeLogOutputs(d, m, new(fieldsOfLogOutputs))
+	case *protos.ModelOutput:
+		decodeModelOutput(d, m, new(fieldsOfModelOutput))
 	default:
 		return false
 	}
@@ -1579,6 +1616,274 @@ func decodeParam(d *decoder, m *protos.Param, f *fieldsOfParam) {
 			if d.present(m.Value != nil) {
 				f.Value = d.string()
 				m.Value = &f.Value
+			}
+		default:
+			d.fail()
+		}
+	}
+}
+
+type fieldsOfLogModel struct {
+	RunId     string
+	ModelJson string
+}
+
+type boxOfLogModel struct {
+	fields  fieldsOfLogModel
+	message protos.LogModel
+}
+
+func decodeLogModel(d *decoder, m *protos.LogModel, f *fieldsOfLogModel) {
+	for more := d.object(); more; more = d.next('}') {
+		switch d.name() {
+		case "run_id":
+			if d.present(m.RunId != nil) {
+				f.RunId = d.string()
+				m.RunId = &f.RunId
+			}
+		case "model_json":
+			if d.present(m.ModelJson != nil) {
+				f.ModelJson = d.string()
+				m.ModelJson = &f.ModelJson
+			}
+		default:
+			d.fail()
+		}
+	}
+}
+
+type fieldsOfLogInputs struct {
+	RunId string
+}
+
+type boxOfLogInputs struct {
+	fields  fieldsOfLogInputs
+	message protos.LogInputs
+}
+
+func decodeLogInputs(d *decoder, m *protos.LogInputs, f *fieldsOfLogInputs) {
+	for more := d.object(); more; more = d.next('}') {
+		switch d.name() {
+		case "run_id":
+			if d.present(m.RunId != nil) {
+				f.RunId = d.string()
+				m.RunId = &f.RunId
+			}
+		case "datasets":
+			if d.opens('[', m.Datasets != nil) {
+				var boxes slab[boxOfDatasetInput]
+				for more := true; more; more = d.next(']') {
+					box := boxes.next()
+					decodeDatasetInput(d, &box.message, &box.fields)
+					m.Datasets = append(m.Datasets, &box.message)
+				}
+			}
+		case "models":
+			if d.opens('[', m.Models != nil) {
+				var boxes slab[boxOfModelInput]
+				for more := true; more; more = d.next(']') {
+					box := boxes.next()
+					decodeModelInput(d, &box.message, &box.fields)
+					m.Models = append(m.Models, &box.message)
+				}
+			}
+		default:
+			d.fail()
+		}
+	}
+}
+
+type fieldsOfDatasetInput struct {
+}
+
+type boxOfDatasetInput struct {
+	fields  fieldsOfDatasetInput
+	message protos.DatasetInput
+}
+
+func decodeDatasetInput(d *decoder, m *protos.DatasetInput, f *fieldsOfDatasetInput) {
+	for more := d.object(); more; more = d.next('}') {
+		switch d.name() {
+		case "tags":
+			if d.opens('[', m.Tags != nil) {
+				var boxes slab[boxOfInputTag]
+				for more := true; more; more = d.next(']') {
+					box := boxes.next()
+					decodeInputTag(d, &box.message, &box.fields)
+					m.Tags = append(m.Tags, &box.message)
+				}
+			}
+		case "dataset":
+			if d.present(m.Dataset != nil) {
+				box := new(boxOfDataset)
+				decodeDataset(d, &box.message, &box.fields)
+				m.Dataset = &box.message
+			}
+		default:
+			d.fail()
+		}
+	}
+}
+
+type fieldsOfInputTag struct {
+	Key   string
+	Value string
+}
+
+type boxOfInputTag struct {
+	fields  fieldsOfInputTag
+	message protos.InputTag
+}
+
+func decodeInputTag(d *decoder, m *protos.InputTag, f *fieldsOfInputTag) {
+	for more := d.object(); more; more = d.next('}') {
+		switch d.name() {
+		case "key":
+			if d.present(m.Key != nil) {
+				f.Key = d.string()
+				m.Key = &f.Key
+			}
+		case "value":
+			if d.present(m.Value != nil) {
+				f.Value = d.string()
+				m.Value = &f.Value
+			}
+		default:
+			d.fail()
+		}
+	}
+}
+
+type fieldsOfDataset struct {
+	Name       string
+	Digest     string
+	SourceType string
+	Source     string
+	Schema     string
+	Profile    string
+}
+
+type boxOfDataset struct {
+	fields  fieldsOfDataset
+	message protos.Dataset
+}
+
+func decodeDataset(d *decoder, m *protos.Dataset, f *fieldsOfDataset) {
+	for more := d.object(); more; more = d.next('}') {
+		switch d.name() {
+		case "name":
+			if d.present(m.Name != nil) {
+				f.Name = d.string()
+				m.Name = &f.Name
+			}
+		case "digest":
+			if d.present(m.Digest != nil) {
+				f.Digest = d.string()
+				m.Digest = &f.Digest
+			}
+		case "source_type":
+			if d.present(m.SourceType != nil) {
+				f.SourceType = d.string()
+				m.SourceType = &f.SourceType
+			}
+		case "source":
+			if d.present(m.Source != nil) {
+				f.Source = d.string()
+				m.Source = &f.Source
+			}
+		case "schema":
+			if d.present(m.Schema != nil) {
+				f.Schema = d.string()
+				m.Schema = &f.Schema
+			}
+		case "profile":
+			if d.present(m.Profile != nil) {
+				f.Profile = d.string()
+				m.Profile = &f.Profile
+			}
+		default:
+			d.fail()
+		}
+	}
+}
+
+type fieldsOfModelInput struct {
+	ModelId string
+}
+
+type boxOfModelInput struct {
+	fields  fieldsOfModelInput
+	message protos.ModelInput
+}
+
+func decodeModelInput(d *decoder, m *protos.ModelInput, f *fieldsOfModelInput) {
+	for more := d.object(); more; more = d.next('}') {
+		switch d.name() {
+		case "model_id":
+			if d.present(m.ModelId != nil) {
+				f.ModelId = d.string()
+				m.ModelId = &f.ModelId
+			}
+		default:
+			d.fail()
+		}
+	}
+}
+
+type fieldsOfLogOutputs struct {
+	RunId string
+}
+
+type boxOfLogOutputs struct {
+	fields  fieldsOfLogOutputs
+	message protos.LogOutputs
+}
+
+func decodeLogOutputs(d *decoder, m *protos.LogOutputs, f *fieldsOfLogOutputs) {
+	for more := d.object(); more; more = d.next('}') {
+		switch d.name() {
+		case "run_id":
+			if d.present(m.RunId != nil) {
+				f.RunId = d.string()
+				m.RunId = &f.RunId
+			}
+		case "models":
+			if d.opens('[', m.Models != nil) {
+				var boxes slab[boxOfModelOutput]
+				for more := true; more; more = d.next(']') {
+					box := boxes.next()
+					decodeModelOutput(d, &box.message, &box.fields)
+					m.Models = append(m.Models, &box.message)
+				}
+			}
+		default:
+			d.fail()
+		}
+	}
+}
+
+type fieldsOfModelOutput struct {
+	ModelId string
+	Step    int64
+}
+
+type boxOfModelOutput struct {
+	fields  fieldsOfModelOutput
+	message protos.ModelOutput
+}
+
+func decodeModelOutput(d *decoder, m *protos.ModelOutput, f *fieldsOfModelOutput) {
+	for more := d.object(); more; more = d.next('}') {
+		switch d.name() {
+		case "model_id":
+			if d.present(m.ModelId != nil) {
+				f.ModelId = d.string()
+				m.ModelId = &f.ModelId
+			}
+		case "step":
+			if d.present(m.Step != nil) {
+				f.Step = d.int64()
+				m.Step = &f.Step
 			}
 		default:
 			d.fail()

@@ -97,7 +97,7 @@ func DecodeQuery(rawQuery []byte, m proto.Message) (*Request, error) {
 			return nil, err
 		}
 
-		d.raw.set(name, value)
+		d.raw.Set(name, value)
 	}
 
 	return &d.Request, d.parse()

@@ -68,6 +68,15 @@ var Methods = []Method{
 	Unary("MlflowService", "logBatch", MlflowService.LogBatch,
 		Endpoint{Verb: "POST", Path: "/mlflow/runs/log-batch", Version: 2},
 	),
+	Unary("MlflowService", "logModel", MlflowService.LogModel,
+		Endpoint{Verb: "POST", Path: "/mlflow/runs/log-model", Version: 2},
+	),
+	Unary("MlflowService", "logInputs", MlflowService.LogInputs,
+		Endpoint{Verb: "POST", Path: "/mlflow/runs/log-inputs", Version: 2},
+	),
+	Unary("MlflowService", "logOutputs", MlflowService.LogOutputs,
+		Endpoint{Verb: "POST", Path: "/mlflow/runs/outputs", Version: 2},
+	),
 }
 
 // Proxied lists every remote procedure that MLflow's Python server answers.
@@ -133,30 +142,6 @@ var Proxied = []ProxiedMethod{
 		Name:    "getMetricHistoryBulkInterval",
 		Endpoints: []Endpoint{
 			{Verb: "GET", Path: "/mlflow/metrics/get-history-bulk-interval", Version: 2},
-		},
-		Reason: "not ported to Go yet",
-	},
-	{
-		Service: "MlflowService",
-		Name:    "logModel",
-		Endpoints: []Endpoint{
-			{Verb: "POST", Path: "/mlflow/runs/log-model", Version: 2},
-		},
-		Reason: "not ported to Go yet",
-	},
-	{
-		Service: "MlflowService",
-		Name:    "logInputs",
-		Endpoints: []Endpoint{
-			{Verb: "POST", Path: "/mlflow/runs/log-inputs", Version: 2},
-		},
-		Reason: "not ported to Go yet",
-	},
-	{
-		Service: "MlflowService",
-		Name:    "logOutputs",
-		Endpoints: []Endpoint{
-			{Verb: "POST", Path: "/mlflow/runs/outputs", Version: 2},
 		},
 		Reason: "not ported to Go yet",
 	},

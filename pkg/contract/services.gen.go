@@ -30,4 +30,7 @@ type MlflowService interface {
 	SearchRuns(ctx context.Context, request *protos.SearchRuns) (*protos.SearchRuns_Response, error)
 	GetMetricHistory(ctx context.Context, request *protos.GetMetricHistory) (*protos.GetMetricHistory_Response, error)
 	LogBatch(ctx context.Context, request *protos.LogBatch) (*protos.LogBatch_Response, error)
+	LogModel(ctx context.Context, request *protos.LogModel) (*protos.LogModel_Response, error)
+	LogInputs(ctx context.Context, request *protos.LogInputs) (*protos.LogInputs_Response, error)
+	LogOutputs(ctx context.Context, request *protos.LogOutputs) (*protos.LogOutputs_Response, error)
 }

@@ -300,6 +300,9 @@ func dump(t *testing.T, db *database.DB) []string {
 		"params":         `"key", value, run_uuid`,
 		"metrics":        `"key", value, timestamp, step, is_nan, run_uuid`,
 		"latest_metrics": `"key", value, timestamp, step, is_nan, run_uuid`,
+		"datasets":       "experiment_id, name, digest, dataset_source_type, dataset_source, dataset_schema, dataset_profile",
+		"inputs":         "source_type, source_id, destination_type, destination_id, step",
+		"input_tags":     "(SELECT i.destination_id FROM inputs i WHERE i.input_uuid = input_tags.input_uuid), name, value",
 	} {
 		require.NoError(t, db.Read(t.Context(), func(tx *database.Tx) error {
 			found, err := tx.Query("SELECT " + columns + " FROM " + table)
@@ -350,6 +353,7 @@ func TestAgreesWithMLflow(t *testing.T) {
 				exchanges []exchange
 			}{
 				{"Rules", rules()}, {"Names", names()}, {"Logging", logging()},
+				{"Inputs", inputs()},
 			} {
 				t.Run(part.name, func(t *testing.T) {
 					theirs.runs, ours.runs = nil, nil
@@ -392,7 +396,7 @@ func compare(t *testing.T, source databasetest.Source, theirs, ours *side, excha
 	require.Equal(t, theirs.rows(t), ours.rows(t))
 }
 
-// unordered sorts the lists of tags, params and metrics in an answer. PostgreSQL gives rows without
+// unordered sorts the lists in an answer. PostgreSQL gives rows without
 // ORDER BY as they lie in the table, where an update moves them.
 func unordered(t *testing.T, body string) string {
 	t.Helper()
@@ -415,7 +419,7 @@ func sortByKey(value any) {
 
 		list, _ := member.([]any)
 		slices.SortFunc(list, func(a, b any) int {
-			return strings.Compare(fmt.Sprint(a.(map[string]any)["key"]), fmt.Sprint(b.(map[string]any)["key"]))
+			return strings.Compare(fmt.Sprint(a), fmt.Sprint(b)) // maps are printed by key
 		})
 	}
 }
@@ -668,4 +672,72 @@ func logging() []exchange {
 	}
 
 	return exchanges
+}
+
+// inputs are what runs were given and brought about.
+func inputs() []exchange {
+	long := strings.Repeat
+	dataset := func(fields m) m {
+		whole := m{"name": "d", "digest": "1", "source_type": "local", "source": "/x"}
+		for name, value := range fields {
+			whole[name] = value
+		}
+
+		return whole
+	}
+	log := func(fields ...m) exchange {
+		inputs := make([]any, len(fields))
+		for i, f := range fields {
+			inputs[i] = m{"dataset": dataset(f), "tags": []any{m{"key": "mlflow.data.context", "value": "train"}}}
+		}
+
+		return post("runs/log-inputs", m{"run_id": "$run0", "datasets": inputs})
+	}
+	model := func(text string) exchange {
+		return post("runs/log-model", m{"run_id": "$run0", "model_json": text})
+	}
+
+	return []exchange{
+		post("runs/create", m{"experiment_id": "0"}), post("runs/create", m{"experiment_id": "0"}),
+		post("runs/log-inputs", m{}), post("runs/log-inputs", m{"run_id": ""}), post("runs/log-inputs", m{"run_id": "*"}),
+		post("runs/log-inputs", m{"run_uuid": "$run0"}), post("runs/log-inputs", m{"run_id": "nope"}),
+		post("runs/log-inputs", m{"run_id": "$run0"}), post("runs/log-inputs", m{"run_id": "$run0", "datasets": []any{}}),
+		post("runs/log-inputs", m{"run_id": "$run0", "datasets": []any{m{}}}),
+		post("runs/log-inputs", m{"run_id": "$run0", "datasets": []any{m{"dataset": m{"name": "only"}}}}),
+		log(m{}), log(m{}), log(m{"digest": "2"}, m{"digest": "2", "source": "/other"}), log(m{"name": "e"}, m{"digest": "2"}, m{"digest": "3", "schema": "", "profile": "p"}),
+		log(m{"schema": "s", "profile": "", "name": "it's"}),
+		log(m{"name": long("é", 500), "digest": long("é", 36)}), log(m{"name": long("n", 501)}), log(m{"digest": long("d", 37)}),
+		log(m{"source": long("s", 65536)}), log(m{"schema": long("s", 1048576)}), log(m{"name": "two"}, m{"name": long("n", 501)}),
+		post("runs/log-inputs", m{"run_id": "$run0", "datasets": []any{m{"dataset": dataset(m{"name": "t"}), "tags": []any{m{"key": "k", "value": "1"}, m{"key": "k", "value": "2"}}}}}),
+		post("runs/log-inputs", m{"run_id": "$run0", "datasets": []any{m{"dataset": dataset(m{"name": "t"}), "tags": []any{m{"key": long("k", 256)}}}}}),
+		post("runs/log-inputs", m{"run_id": "$run0", "datasets": []any{m{"dataset": dataset(m{"name": "t"}), "tags": []any{m{"value": long("k", 501)}}}}}),
+		post("runs/log-inputs", m{"run_id": "$run0", "datasets": []any{m{"dataset": dataset(m{"name": "t"}), "tags": []any{m{}}}}}),
+		post("runs/log-inputs", m{"run_id": "$run0", "models": []any{m{"model_id": "m-1"}, m{"model_id": "m-2"}, m{"model_id": "m-1"}, m{}}}),
+		post("runs/log-inputs", m{"run_id": "$run0", "models": []any{m{"model_id": "m-1"}, m{"model_id": "m-3"}}}),
+		post("runs/log-inputs", m{"run_id": "$run1", "models": []any{m{"model_id": "m-1"}}, "datasets": []any{m{"dataset": dataset(m{})}}}),
+		get("runs/get", m{"run_id": "$run0"}), get("runs/get", m{"run_id": "$run1"}),
+
+		post("runs/outputs", m{}), post("runs/outputs", m{"run_id": "$run0"}), post("runs/outputs", m{"run_id": "$run0", "models": []any{}}),
+		post("runs/outputs", m{"run_id": "nope", "models": []any{}}), post("runs/outputs", m{"run_id": "$run0", "models": "x"}),
+		post("runs/outputs", m{"run_id": "$run0", "models": []any{m{"model_id": "m-1", "step": 3}, m{"model_id": "m-2"}}}),
+		post("runs/outputs", m{"run_id": "$run0", "models": []any{m{"model_id": "m-3", "step": 3}, m{"model_id": "m-2"}}}),
+		post("runs/outputs", m{"run_id": "$run0", "models": []any{m{"step": -1}}}),
+		get("runs/get", m{"run_id": "$run0"}),
+
+		post("runs/log-model", m{}), post("runs/log-model", m{"run_id": "$run0"}), post("runs/log-model", m{"run_id": "$run0", "model_json": 5}),
+		model("{"), model("{}x"), model(`{"run_id": null, "flavors": {}, "utc_time_created": "t"}`),
+		post("runs/log-model", m{"run_id": "nope", "model_json": `{"artifact_path": "p", "flavors": {}, "utc_time_created": "t", "run_id": "x"}`}),
+		model(`{"artifact_path": "p", "flavors": {}, "utc_time_created": "2020-01-01 00:00:00", "run_id": "x"}`),
+		model(`{"model_uuid": "u", "utc_time_created": [1, 2.50, "é", null, true, {"a": "b"}], "run_id": null, "artifact_path": null, ` +
+			`"flavors": {"python": {"b": 1.0, "config": {"x": 1}, "a": [NaN, 1e400, 12345678901234567890]}, "x": 5, "y": null, "é": {"config": 1}}, "more": {"a": 1}}`),
+		model(`{"artifact_path": 5, "flavors": null, "utc_time_created": 17, "run_id": ["a"], "run_id": "last", "model_uuid": false, "signature": ` +
+			`{"inputs": "[{\"type\": \"double\", \"name\": \"a\", \"required\": true}]"}}`),
+		get("runs/get", m{"run_id": "$run0"}),
+		post("runs/set-tag", m{"run_id": "$run1", "key": "mlflow.log-model.history", "value": `[1.50, "\u00e9", {"b": 1, "a": 2}]`}),
+		post("runs/log-model", m{"run_id": "$run1", "model_json": `{"artifact_path": "p", "flavors": {}, "utc_time_created": "t", "run_id": "x"}`}),
+		get("runs/get", m{"run_id": "$run1"}),
+		post("runs/delete", m{"run_id": "$run0"}),
+		log(m{}), post("runs/outputs", m{"run_id": "$run0", "models": []any{}}),
+		model(`{"artifact_path": "p", "flavors": {}, "utc_time_created": "t", "run_id": "x"}`),
+	}
 }

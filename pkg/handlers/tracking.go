@@ -4,8 +4,10 @@ import (
 	"context"
 	"strings"
 
+	"github.com/mlflow/mlflow-go/pkg/codec"
 	"github.com/mlflow/mlflow-go/pkg/contract"
 	"github.com/mlflow/mlflow-go/pkg/protos"
+	"github.com/mlflow/mlflow-go/pkg/pyfmt"
 )
 
 const (
@@ -88,6 +90,34 @@ func (t *tracking) GetMetricHistory(
 	}
 
 	return t.MlflowService.GetMetricHistory(ctx, request)
+}
+
+// modelFields must be in what LogModel is given.
+var modelFields = []string{"artifact_path", "flavors", "utc_time_created", "run_id"}
+
+// LogModel refuses a model that isn't JSON or lacks a member (handlers._log_model).
+func (t *tracking) LogModel(ctx context.Context, request *protos.LogModel) (*protos.LogModel_Response, error) {
+	parsed, err := codec.Parse(request.GetModelJson())
+	if err != nil {
+		return nil, contract.InvalidParameter("Malformed model info. \n %s \n is not a valid JSON.",
+			request.GetModelJson())
+	}
+
+	model, isObject := parsed.(*codec.Raw)
+
+	var missing []string
+
+	for _, name := range modelFields {
+		if _, present := model.Get(name); isObject && !present {
+			missing = append(missing, pyfmt.Repr(name))
+		}
+	}
+
+	if missing != nil {
+		return nil, contract.InvalidParameter("Model json is missing mandatory fields: {%s}", strings.Join(missing, ", "))
+	}
+
+	return t.MlflowService.LogModel(ctx, request)
 }
 
 func countCustomViews(tags []*protos.ExperimentTag) int {

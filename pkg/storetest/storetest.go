@@ -51,6 +51,10 @@ func Tracking(t *testing.T, db *database.DB, store contract.MlflowService) {
 		{"Tags", s.tags},
 		{"LogBatch", s.logBatch},
 		{"LogBatchConcurrently", s.logBatchConcurrently},
+		{"LogInputs", s.logInputs},
+		{"LogInputsConcurrently", s.logInputsConcurrently},
+		{"LogOutputs", s.logOutputs},
+		{"LogModel", s.logModel},
 	} {
 		t.Run(part.name, part.run)
 	}

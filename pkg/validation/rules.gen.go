@@ -106,6 +106,19 @@ var schemas = map[procedure]schema{
 		newParameter("params", "array,elements_have=key"),
 		newParameter("tags", "array,elements_have=key"),
 	},
+	{"MlflowService", "logModel"}: {
+		newParameter("run_id", "string,present"),
+		newParameter("model_json", "string,present"),
+	},
+	{"MlflowService", "logInputs"}: {
+		newParameter("run_id", "present,string"),
+		newParameter("datasets", "array"),
+		newParameter("models", "array"),
+	},
+	{"MlflowService", "logOutputs"}: {
+		newParameter("run_id", "present,string"),
+		newParameter("models", "present,array"),
+	},
 }
 
 // messageRules holds what the same checks ask of a message that was parsed.
@@ -146,11 +159,22 @@ var messageRules = []messageRule{
 		"RunId":   "present",
 		"Tags":    "omitnil,dive",
 	}},
+	{(*protos.LogInputs)(nil), map[string]string{
+		"RunId": "present",
+	}},
 	{(*protos.LogMetric)(nil), map[string]string{
 		"Key":       "present",
 		"RunId":     "present",
 		"Timestamp": "present",
 		"Value":     "present",
+	}},
+	{(*protos.LogModel)(nil), map[string]string{
+		"ModelJson": "present",
+		"RunId":     "present",
+	}},
+	{(*protos.LogOutputs)(nil), map[string]string{
+		"Models": "present",
+		"RunId":  "present",
 	}},
 	{(*protos.LogParam)(nil), map[string]string{
 		"Key":   "present",

@@ -53,9 +53,16 @@ func newValidator() *validator.Validate {
 	return validate
 }
 
-// isPresent mirrors _assert_required: absent strings arrive empty.
+// isPresent mirrors _assert_required: absent strings arrive empty, absent lists of a message nil.
 func isPresent(value reflect.Value, _ string) bool {
-	return value.Kind() != reflect.String || value.Len() > 0
+	switch value.Kind() { //nolint:exhaustive // everything else can't be absent
+	case reflect.String:
+		return value.Len() > 0
+	case reflect.Slice:
+		return !value.IsNil()
+	default:
+		return true
+	}
 }
 
 // isString mirrors _assert_string.

@@ -25,7 +25,7 @@ var proxied = map[string][]leftToPython{
 			"createPresignedDownloadUrl", "createPresignedUploadUrl", "listArtifacts", "listLoggedModelArtifacts",
 		}},
 		{notYetReason, []string{
-			"getMetricHistoryBulkInterval", "logInputs", "logModel", "logOutputs",
+			"getMetricHistoryBulkInterval",
 			// Logged models.
 			"LogLoggedModelParams", "createLoggedModel", "deleteLoggedModel", "deleteLoggedModelTag",
 			"finalizeLoggedModel", "getLoggedModel", "searchLoggedModels", "setLoggedModelTags",

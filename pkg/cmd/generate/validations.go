@@ -107,6 +107,19 @@ var schemas = map[string]map[string][]parameter{
 			{"run_id", "present,string"},
 			{"key", "present,string"},
 		},
+		"logInputs": {
+			{"run_id", "present,string"},
+			{"datasets", "array"},
+			{"models", "array"},
+		},
+		"logOutputs": {
+			{"run_id", "present,string"},
+			{"models", "present,array"},
+		},
+		"logModel": {
+			{"run_id", "string,present"},
+			{"model_json", "string,present"},
+		},
 		"getMetricHistory": {
 			{"run_id", "string,present"},
 			{"metric_key", "string,present"},
