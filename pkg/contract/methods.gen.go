@@ -77,6 +77,30 @@ var Methods = []Method{
 	Unary("MlflowService", "logOutputs", MlflowService.LogOutputs,
 		Endpoint{Verb: "POST", Path: "/mlflow/runs/outputs", Version: 2},
 	),
+	Unary("MlflowService", "createLoggedModel", MlflowService.CreateLoggedModel,
+		Endpoint{Verb: "POST", Path: "/mlflow/logged-models", Version: 2},
+	),
+	Unary("MlflowService", "finalizeLoggedModel", MlflowService.FinalizeLoggedModel,
+		Endpoint{Verb: "PATCH", Path: "/mlflow/logged-models/{model_id}", Version: 2},
+	).With(PathIgnored),
+	Unary("MlflowService", "getLoggedModel", MlflowService.GetLoggedModel,
+		Endpoint{Verb: "GET", Path: "/mlflow/logged-models/{model_id}", Version: 2},
+	).With(PathOnly),
+	Unary("MlflowService", "deleteLoggedModel", MlflowService.DeleteLoggedModel,
+		Endpoint{Verb: "DELETE", Path: "/mlflow/logged-models/{model_id}", Version: 2},
+	).With(PathOnly),
+	Unary("MlflowService", "searchLoggedModels", MlflowService.SearchLoggedModels,
+		Endpoint{Verb: "POST", Path: "/mlflow/logged-models/search", Version: 2},
+	),
+	Unary("MlflowService", "setLoggedModelTags", MlflowService.SetLoggedModelTags,
+		Endpoint{Verb: "PATCH", Path: "/mlflow/logged-models/{model_id}/tags", Version: 2},
+	),
+	Unary("MlflowService", "deleteLoggedModelTag", MlflowService.DeleteLoggedModelTag,
+		Endpoint{Verb: "DELETE", Path: "/mlflow/logged-models/{model_id}/tags/{tag_key}", Version: 2},
+	).With(PathOnly),
+	Unary("MlflowService", "LogLoggedModelParams", MlflowService.LogLoggedModelParams,
+		Endpoint{Verb: "POST", Path: "/mlflow/logged-models/{model_id}/params", Version: 2},
+	),
 }
 
 // Proxied lists every remote procedure that MLflow's Python server answers.
@@ -339,75 +363,11 @@ var Proxied = []ProxiedMethod{
 	},
 	{
 		Service: "MlflowService",
-		Name:    "createLoggedModel",
-		Endpoints: []Endpoint{
-			{Verb: "POST", Path: "/mlflow/logged-models", Version: 2},
-		},
-		Reason: "not ported to Go yet",
-	},
-	{
-		Service: "MlflowService",
-		Name:    "finalizeLoggedModel",
-		Endpoints: []Endpoint{
-			{Verb: "PATCH", Path: "/mlflow/logged-models/{model_id}", Version: 2},
-		},
-		Reason: "not ported to Go yet",
-	},
-	{
-		Service: "MlflowService",
-		Name:    "getLoggedModel",
-		Endpoints: []Endpoint{
-			{Verb: "GET", Path: "/mlflow/logged-models/{model_id}", Version: 2},
-		},
-		Reason: "not ported to Go yet",
-	},
-	{
-		Service: "MlflowService",
-		Name:    "deleteLoggedModel",
-		Endpoints: []Endpoint{
-			{Verb: "DELETE", Path: "/mlflow/logged-models/{model_id}", Version: 2},
-		},
-		Reason: "not ported to Go yet",
-	},
-	{
-		Service: "MlflowService",
-		Name:    "searchLoggedModels",
-		Endpoints: []Endpoint{
-			{Verb: "POST", Path: "/mlflow/logged-models/search", Version: 2},
-		},
-		Reason: "not ported to Go yet",
-	},
-	{
-		Service: "MlflowService",
-		Name:    "setLoggedModelTags",
-		Endpoints: []Endpoint{
-			{Verb: "PATCH", Path: "/mlflow/logged-models/{model_id}/tags", Version: 2},
-		},
-		Reason: "not ported to Go yet",
-	},
-	{
-		Service: "MlflowService",
-		Name:    "deleteLoggedModelTag",
-		Endpoints: []Endpoint{
-			{Verb: "DELETE", Path: "/mlflow/logged-models/{model_id}/tags/{tag_key}", Version: 2},
-		},
-		Reason: "not ported to Go yet",
-	},
-	{
-		Service: "MlflowService",
 		Name:    "listLoggedModelArtifacts",
 		Endpoints: []Endpoint{
 			{Verb: "GET", Path: "/mlflow/logged-models/{model_id}/artifacts/directories", Version: 2},
 		},
 		Reason: "reads or writes artifact storage, for which MLflow's Python clients of each provider are used",
-	},
-	{
-		Service: "MlflowService",
-		Name:    "LogLoggedModelParams",
-		Endpoints: []Endpoint{
-			{Verb: "POST", Path: "/mlflow/logged-models/{model_id}/params", Version: 2},
-		},
-		Reason: "not ported to Go yet",
 	},
 	{
 		Service: "MlflowService",

@@ -33,4 +33,12 @@ type MlflowService interface {
 	LogModel(ctx context.Context, request *protos.LogModel) (*protos.LogModel_Response, error)
 	LogInputs(ctx context.Context, request *protos.LogInputs) (*protos.LogInputs_Response, error)
 	LogOutputs(ctx context.Context, request *protos.LogOutputs) (*protos.LogOutputs_Response, error)
+	CreateLoggedModel(ctx context.Context, request *protos.CreateLoggedModel) (*protos.CreateLoggedModel_Response, error)
+	FinalizeLoggedModel(ctx context.Context, request *protos.FinalizeLoggedModel) (*protos.FinalizeLoggedModel_Response, error)
+	GetLoggedModel(ctx context.Context, request *protos.GetLoggedModel) (*protos.GetLoggedModel_Response, error)
+	DeleteLoggedModel(ctx context.Context, request *protos.DeleteLoggedModel) (*protos.DeleteLoggedModel_Response, error)
+	SearchLoggedModels(ctx context.Context, request *protos.SearchLoggedModels) (*protos.SearchLoggedModels_Response, error)
+	SetLoggedModelTags(ctx context.Context, request *protos.SetLoggedModelTags) (*protos.SetLoggedModelTags_Response, error)
+	DeleteLoggedModelTag(ctx context.Context, request *protos.DeleteLoggedModelTag) (*protos.DeleteLoggedModelTag_Response, error)
+	LogLoggedModelParams(ctx context.Context, request *protos.LogLoggedModelParamsRequest) (*protos.LogLoggedModelParamsRequest_Response, error)
 }

@@ -120,6 +120,49 @@ func (t *tracking) LogModel(ctx context.Context, request *protos.LogModel) (*pro
 	return t.MlflowService.LogModel(ctx, request)
 }
 
+// CreateLoggedModel fills in what the handler makes of missing fields: an empty name is none, and a
+// missing type or run is empty (handlers._create_logged_model).
+func (t *tracking) CreateLoggedModel(
+	ctx context.Context, request *protos.CreateLoggedModel,
+) (*protos.CreateLoggedModel_Response, error) {
+	filled := &protos.CreateLoggedModel{
+		ExperimentId: new(request.GetExperimentId()),
+		ModelType:    new(request.GetModelType()),
+		SourceRunId:  new(request.GetSourceRunId()),
+		Params:       request.GetParams(),
+		Tags:         request.GetTags(),
+	}
+	if name := request.GetName(); name != "" {
+		filled.Name = new(name)
+	}
+
+	return t.MlflowService.CreateLoggedModel(ctx, filled)
+}
+
+// GetLoggedModel finds a deleted model when the query has allow_deleted=true, for which the message
+// has no field (handlers._get_logged_model).
+func (t *tracking) GetLoggedModel(
+	ctx context.Context, request *protos.GetLoggedModel,
+) (*protos.GetLoggedModel_Response, error) {
+	allowed := codec.Arguments(contract.QueryFrom(ctx))["allow_deleted"]
+	if len(allowed) > 0 && strings.ToLower(allowed[0]) == "true" {
+		ctx = contract.WithDeleted(ctx)
+	}
+
+	return t.MlflowService.GetLoggedModel(ctx, request)
+}
+
+// SearchLoggedModels gives each dataset a digest, if an empty one (handlers._search_logged_models).
+func (t *tracking) SearchLoggedModels(
+	ctx context.Context, request *protos.SearchLoggedModels,
+) (*protos.SearchLoggedModels_Response, error) {
+	for _, dataset := range request.GetDatasets() {
+		dataset.DatasetDigest = new(dataset.GetDatasetDigest())
+	}
+
+	return t.MlflowService.SearchLoggedModels(ctx, request)
+}
+
 func countCustomViews(tags []*protos.ExperimentTag) int {
 	count := 0
 

@@ -47,6 +47,30 @@ func (s service) GetExperimentByName(
 	return nil, contract.Errorf(protos.ErrorCode_RESOURCE_DOES_NOT_EXIST, "none")
 }
 
+func (service) GetLoggedModel(
+	ctx context.Context, request *protos.GetLoggedModel,
+) (*protos.GetLoggedModel_Response, error) {
+	return nil, contract.InvalidParameter("get %q %s", request.GetModelId(), contract.QueryFrom(ctx))
+}
+
+func (service) DeleteLoggedModelTag(
+	_ context.Context, request *protos.DeleteLoggedModelTag,
+) (*protos.DeleteLoggedModelTag_Response, error) {
+	return nil, contract.InvalidParameter("delete %q of %q", request.GetTagKey(), request.GetModelId())
+}
+
+func (service) SetLoggedModelTags(
+	_ context.Context, request *protos.SetLoggedModelTags,
+) (*protos.SetLoggedModelTags_Response, error) {
+	return nil, contract.InvalidParameter("%d tags of %q", len(request.GetTags()), request.GetModelId())
+}
+
+func (service) FinalizeLoggedModel(
+	_ context.Context, request *protos.FinalizeLoggedModel,
+) (*protos.FinalizeLoggedModel_Response, error) {
+	return nil, contract.InvalidParameter("finalize %q", request.GetModelId())
+}
+
 // python stands for MLflow's server.
 type python string
 
@@ -197,6 +221,40 @@ func TestNativeMethod(t *testing.T) {
 			require.Equal(t, "application/json", response.Header.Get("Content-Type"))
 			require.Equal(t, "nosniff", response.Header.Get("X-Content-Type-Options"))
 			require.NotContains(t, response.Header, "Via")
+		})
+	}
+}
+
+func TestPathParameters(t *testing.T) {
+	options := settings(t)
+	options.StaticPrefix = "/ml:flow"
+	url := startNative(t, options) + options.StaticPrefix + "/api/2.0/mlflow/logged-models"
+
+	for name, test := range map[string]struct {
+		method, path, body string
+		status             int
+		want               string
+	}{
+		"OK":                {"GET", "/m-1", "", 400, `get \"m-1\" `},
+		"OKQuery":           {"GET", "/m-1?model_id=m-2&x=%20", "", 400, `get \"m-1\" model_id=m-2&x=%20`},
+		"OKUnreadBody":      {"GET", "/m-1", "[]", 400, `get \"m-1\"`},
+		"OKNameOfAnother":   {"GET", "/search", "", 400, `get \"search\"`},
+		"OKEscaped":         {"GET", "/%C3%A9%20%25+:*", "", 400, `get \"\u00e9 %+:*\"`},
+		"OKTwo":             {"DELETE", "/m-1/tags/a%20b", "", 400, `delete \"a b\" of \"m-1\"`},
+		"OKReplacesTheBody": {"PATCH", "/m-1/tags", `{"model_id": "m-2", "tags": [{}]}`, 400, `1 tags of \"m-1\"`},
+		"OKIgnored":         {"PATCH", "/m-1", `{"model_id": "m-2", "status": 2}`, 400, `finalize \"m-2\"`},
+		"ErrBody":           {"PATCH", "/m-1", `{"status": 2}`, 400, "Missing value for required parameter 'model_id'."},
+		"PassedOnSlash":     {"GET", "/m%2F1", "", 299, ""},
+		"PassedOnBytes":     {"GET", "/m%FF", "", 299, ""},
+		"PassedOnEmpty":     {"GET", "/", "", 299, ""},
+		"PassedOnEnd":       {"GET", "/m-1/", "", 299, ""},
+		"PassedOnLonger":    {"DELETE", "/m-1/tags/a/b", "", 299, ""},
+		"PassedOnVerb":      {"PUT", "/m-1", "", 299, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			answer, text := ask(t, test.method, url+test.path, test.body, typed)
+			require.Equal(t, test.status, answer.StatusCode, text)
+			require.Contains(t, text, test.want)
 		})
 	}
 }

@@ -55,6 +55,9 @@ func Tracking(t *testing.T, db *database.DB, store contract.MlflowService) {
 		{"LogInputsConcurrently", s.logInputsConcurrently},
 		{"LogOutputs", s.logOutputs},
 		{"LogModel", s.logModel},
+		{"CreateLoggedModel", s.createLoggedModel},
+		{"ChangeLoggedModel", s.changeLoggedModel},
+		{"SearchLoggedModels", s.searchLoggedModels},
 	} {
 		t.Run(part.name, part.run)
 	}

@@ -3,6 +3,7 @@ package tracking
 import (
 	"context"
 	"fmt"
+	"maps"
 	"strings"
 
 	"github.com/google/uuid"
@@ -213,8 +214,8 @@ func addDatasets(
 
 		missing = append(missing, id)
 		rows = append(rows, []any{
-			uuids[id], experimentID, id.name, id.digest, dataset.GetSourceType(), dataset.GetSource(), dataset.Schema,
-			dataset.Profile,
+			uuids[id], experimentID, id.name, id.digest, dataset.GetSourceType(), dataset.GetSource(),
+			dataset.Schema, dataset.Profile, //nolint:protogetter // missing is NULL
 		})
 	}
 
@@ -230,9 +231,7 @@ func addDatasets(
 	}
 
 	stored, err := datasetUUIDs(tx, experimentID, missing)
-	for id, stored := range stored {
-		uuids[id] = stored
-	}
+	maps.Copy(uuids, stored)
 
 	return uuids, err
 }

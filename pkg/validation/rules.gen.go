@@ -119,12 +119,45 @@ var schemas = map[procedure]schema{
 		newParameter("run_id", "present,string"),
 		newParameter("models", "present,array"),
 	},
+	{"MlflowService", "createLoggedModel"}: {
+		newParameter("experiment_id", "string,present"),
+		newParameter("name", "string"),
+		newParameter("model_type", "string"),
+		newParameter("source_run_id", "string"),
+		newParameter("params", "array"),
+		newParameter("tags", "array"),
+	},
+	{"MlflowService", "finalizeLoggedModel"}: {
+		newParameter("model_id", "string,present"),
+		newParameter("status", "intlike,present"),
+	},
+	{"MlflowService", "getLoggedModel"}:    {},
+	{"MlflowService", "deleteLoggedModel"}: {},
+	{"MlflowService", "searchLoggedModels"}: {
+		newParameter("experiment_ids", "array,strings,present"),
+		newParameter("filter", "string"),
+		newParameter("datasets", "array"),
+		newParameter("max_results", "intlike"),
+		newParameter("order_by", "array"),
+		newParameter("page_token", "string"),
+	},
+	{"MlflowService", "setLoggedModelTags"}: {
+		newParameter("tags", "array"),
+	},
+	{"MlflowService", "deleteLoggedModelTag"}: {},
+	{"MlflowService", "LogLoggedModelParams"}: {
+		newParameter("model_id", "string,present"),
+		newParameter("params", "array"),
+	},
 }
 
 // messageRules holds what the same checks ask of a message that was parsed.
 var messageRules = []messageRule{
 	{(*protos.CreateExperiment)(nil), map[string]string{
 		"Name": "present",
+	}},
+	{(*protos.CreateLoggedModel)(nil), map[string]string{
+		"ExperimentId": "present",
 	}},
 	{(*protos.DeleteExperiment)(nil), map[string]string{
 		"ExperimentId": "present",
@@ -139,6 +172,10 @@ var messageRules = []messageRule{
 	{(*protos.DeleteTag)(nil), map[string]string{
 		"Key":   "present",
 		"RunId": "present",
+	}},
+	{(*protos.FinalizeLoggedModel)(nil), map[string]string{
+		"ModelId": "present",
+		"Status":  "present",
 	}},
 	{(*protos.GetExperiment)(nil), map[string]string{
 		"ExperimentId": "present",
@@ -161,6 +198,9 @@ var messageRules = []messageRule{
 	}},
 	{(*protos.LogInputs)(nil), map[string]string{
 		"RunId": "present",
+	}},
+	{(*protos.LogLoggedModelParamsRequest)(nil), map[string]string{
+		"ModelId": "present",
 	}},
 	{(*protos.LogMetric)(nil), map[string]string{
 		"Key":       "present",
@@ -196,6 +236,9 @@ var messageRules = []messageRule{
 	}},
 	{(*protos.RunTag)(nil), map[string]string{
 		"Key": "present",
+	}},
+	{(*protos.SearchLoggedModels)(nil), map[string]string{
+		"ExperimentIds": "present",
 	}},
 	{(*protos.SearchRuns)(nil), map[string]string{
 		"MaxResults": "omitnil,at_most=50000",
