@@ -81,6 +81,10 @@ func appendGenerated(dst []byte, m proto.Message, depth int) ([]byte, bool) {
 		return appendSearchRuns_Response(dst, m, depth), true
 	case *protos.GetMetricHistory_Response:
 		return appendGetMetricHistory_Response(dst, m, depth), true
+	case *protos.GetMetricHistoryBulkInterval_Response:
+		return appendGetMetricHistoryBulkInterval_Response(dst, m, depth), true
+	case *protos.MetricWithRunId:
+		return appendMetricWithRunId(dst, m, depth), true
 	case *protos.LogBatch_Response:
 		return appendLogBatch_Response(dst, m, depth), true
 	case *protos.LogModel_Response:
@@ -624,6 +628,45 @@ func appendGetMetricHistory_Response(dst []byte, m *protos.GetMetricHistory_Resp
 	return appendEnd(dst, '}', depth)
 }
 
+func appendGetMetricHistoryBulkInterval_Response(dst []byte, m *protos.GetMetricHistoryBulkInterval_Response, depth int) []byte {
+	dst = append(dst, '{')
+	if len(m.Metrics) > 0 {
+		dst = appendName(dst, `"metrics": `, depth+1)
+		dst = append(dst, '[')
+		for _, item := range m.Metrics {
+			dst = appendNext(dst, depth+2)
+			dst = appendMetricWithRunId(dst, item, depth+2)
+		}
+		dst = appendEnd(dst, ']', depth+1)
+	}
+	return appendEnd(dst, '}', depth)
+}
+
+func appendMetricWithRunId(dst []byte, m *protos.MetricWithRunId, depth int) []byte {
+	dst = append(dst, '{')
+	if m.Key != nil {
+		dst = appendName(dst, `"key": `, depth+1)
+		dst = AppendString(dst, *m.Key)
+	}
+	if m.Value != nil {
+		dst = appendName(dst, `"value": `, depth+1)
+		dst = appendDouble(dst, *m.Value)
+	}
+	if m.Timestamp != nil {
+		dst = appendName(dst, `"timestamp": `, depth+1)
+		dst = strconv.AppendInt(dst, int64(*m.Timestamp), 10)
+	}
+	if m.Step != nil {
+		dst = appendName(dst, `"step": `, depth+1)
+		dst = strconv.AppendInt(dst, int64(*m.Step), 10)
+	}
+	if m.RunId != nil {
+		dst = appendName(dst, `"run_id": `, depth+1)
+		dst = AppendString(dst, *m.RunId)
+	}
+	return appendEnd(dst, '}', depth)
+}
+
 func appendLogBatch_Response(dst []byte, m *protos.LogBatch_Response, depth int) []byte {
 	dst = append(dst, '{')
 	return appendEnd(dst, '}', depth)
@@ -902,6 +945,8 @@ func decodeGenerated(d *decoder, m proto.Message) bool {
 		decodeSearchRuns(d, m, new(fieldsOfSearchRuns))
 	case *protos.GetMetricHistory:
 		decodeGetMetricHistory(d, m, new(fieldsOfGetMetricHistory))
+	case *protos.GetMetricHistoryBulkInterval:
+		decodeGetMetricHistoryBulkInterval(d, m, new(fieldsOfGetMetricHistoryBulkInterval))
 	case *protos.LogBatch:
 		decodeLogBatch(d, m, new(fieldsOfLogBatch))
 	case *protos.Metric:
@@ -1730,6 +1775,55 @@ func decodeGetMetricHistory(d *decoder, m *protos.GetMetricHistory, f *fieldsOfG
 			if d.present(m.PageToken != nil) {
 				f.PageToken = d.string()
 				m.PageToken = &f.PageToken
+			}
+		case "max_results":
+			if d.present(m.MaxResults != nil) {
+				f.MaxResults = d.int32()
+				m.MaxResults = &f.MaxResults
+			}
+		default:
+			d.fail()
+		}
+	}
+}
+
+type fieldsOfGetMetricHistoryBulkInterval struct {
+	MetricKey  string
+	StartStep  int32
+	EndStep    int32
+	MaxResults int32
+}
+
+type boxOfGetMetricHistoryBulkInterval struct {
+	fields  fieldsOfGetMetricHistoryBulkInterval
+	message protos.GetMetricHistoryBulkInterval
+}
+
+func decodeGetMetricHistoryBulkInterval(d *decoder, m *protos.GetMetricHistoryBulkInterval, f *fieldsOfGetMetricHistoryBulkInterval) {
+	for more := d.object(); more; more = d.next('}') {
+		switch d.name() {
+		case "run_ids":
+			if d.opens('[', m.RunIds != nil) {
+				for more := true; more; more = d.next(']') {
+					var item string
+					item = d.string()
+					m.RunIds = append(m.RunIds, item)
+				}
+			}
+		case "metric_key":
+			if d.present(m.MetricKey != nil) {
+				f.MetricKey = d.string()
+				m.MetricKey = &f.MetricKey
+			}
+		case "start_step":
+			if d.present(m.StartStep != nil) {
+				f.StartStep = d.int32()
+				m.StartStep = &f.StartStep
+			}
+		case "end_step":
+			if d.present(m.EndStep != nil) {
+				f.EndStep = d.int32()
+				m.EndStep = &f.EndStep
 			}
 		case "max_results":
 			if d.present(m.MaxResults != nil) {

@@ -65,6 +65,9 @@ var Methods = []Method{
 	Unary("MlflowService", "getMetricHistory", MlflowService.GetMetricHistory,
 		Endpoint{Verb: "GET", Path: "/mlflow/metrics/get-history", Version: 2},
 	),
+	Unary("MlflowService", "getMetricHistoryBulkInterval", MlflowService.GetMetricHistoryBulkInterval,
+		Endpoint{Verb: "GET", Path: "/mlflow/metrics/get-history-bulk-interval", Version: 2},
+	),
 	Unary("MlflowService", "logBatch", MlflowService.LogBatch,
 		Endpoint{Verb: "POST", Path: "/mlflow/runs/log-batch", Version: 2},
 	),
@@ -160,14 +163,6 @@ var Proxied = []ProxiedMethod{
 			{Verb: "POST", Path: "/mlflow/artifacts/presigned-download-url", Version: 2},
 		},
 		Reason: "reads or writes artifact storage, for which MLflow's Python clients of each provider are used",
-	},
-	{
-		Service: "MlflowService",
-		Name:    "getMetricHistoryBulkInterval",
-		Endpoints: []Endpoint{
-			{Verb: "GET", Path: "/mlflow/metrics/get-history-bulk-interval", Version: 2},
-		},
-		Reason: "not ported to Go yet",
 	},
 	{
 		Service: "MlflowService",

@@ -29,6 +29,7 @@ type MlflowService interface {
 	GetRun(ctx context.Context, request *protos.GetRun) (*protos.GetRun_Response, error)
 	SearchRuns(ctx context.Context, request *protos.SearchRuns) (*protos.SearchRuns_Response, error)
 	GetMetricHistory(ctx context.Context, request *protos.GetMetricHistory) (*protos.GetMetricHistory_Response, error)
+	GetMetricHistoryBulkInterval(ctx context.Context, request *protos.GetMetricHistoryBulkInterval) (*protos.GetMetricHistoryBulkInterval_Response, error)
 	LogBatch(ctx context.Context, request *protos.LogBatch) (*protos.LogBatch_Response, error)
 	LogModel(ctx context.Context, request *protos.LogModel) (*protos.LogModel_Response, error)
 	LogInputs(ctx context.Context, request *protos.LogInputs) (*protos.LogInputs_Response, error)

@@ -92,6 +92,34 @@ func (t *tracking) GetMetricHistory(
 	return t.MlflowService.GetMetricHistory(ctx, request)
 }
 
+// GetMetricHistoryBulkInterval takes all but the runs and the metric from the query alone: a body
+// doesn't count there (handlers.get_metric_history_bulk_interval_impl).
+func (t *tracking) GetMetricHistoryBulkInterval(
+	ctx context.Context, request *protos.GetMetricHistoryBulkInterval,
+) (*protos.GetMetricHistoryBulkInterval_Response, error) {
+	wanted := &protos.GetMetricHistoryBulkInterval{
+		RunIds: request.GetRunIds(), MetricKey: new(request.GetMetricKey()), MaxResults: new(int32(maxSampledResults)),
+	}
+
+	if arguments := codec.Arguments(contract.QueryFrom(ctx)); len(arguments) > 0 {
+		wanted.StartStep, wanted.EndStep = request.StartStep, request.EndStep
+
+		if request.MaxResults != nil {
+			wanted.MaxResults = request.MaxResults
+		}
+	}
+
+	switch {
+	case (wanted.StartStep == nil) != (wanted.EndStep == nil):
+		return nil, contract.InvalidParameter("If either start step or end step are specified, both must be specified.")
+	case wanted.GetStartStep() > wanted.GetEndStep():
+		return nil, contract.InvalidParameter("end_step must be greater than start_step. Found start_step=%d and "+
+			"end_step=%d.", wanted.GetStartStep(), wanted.GetEndStep())
+	}
+
+	return t.MlflowService.GetMetricHistoryBulkInterval(ctx, wanted)
+}
+
 // modelFields must be in what LogModel is given.
 var modelFields = []string{"artifact_path", "flavors", "utc_time_created", "run_id"}
 

@@ -190,6 +190,15 @@ const keptBody = 1 << 20
 
 // call answers a native method: decode, validate, call, encode.
 func (s *Server) call(c fiber.Ctx, method contract.Method, path []parameter) error {
+	return s.serve(c, method.Service, func(ctx context.Context, service any, body []byte) ([]byte, error) {
+		return answerMethod(ctx, c.RequestCtx(), method, path, service, body)
+	})
+}
+
+// serve has what implements a service answer a request, given its body, with JSON.
+func (s *Server) serve(
+	c fiber.Ctx, name string, answer func(ctx context.Context, service any, body []byte) ([]byte, error),
+) error {
 	request := c.RequestCtx()
 
 	services, err := s.backend.wait(s.running, s.config.Go.FallbackTimeout)
@@ -200,7 +209,7 @@ func (s *Server) call(c fiber.Ctx, method contract.Method, path []parameter) err
 		return nil
 	}
 
-	service, provided := services[method.Service]
+	service, provided := services[name]
 	if !provided {
 		return s.passOn(c)
 	}
@@ -227,7 +236,7 @@ func (s *Server) call(c fiber.Ctx, method contract.Method, path []parameter) err
 
 	ctx := contract.WithCaller(s.running, contract.Caller{Workspace: contract.DefaultWorkspace})
 
-	answer, err := answerMethod(ctx, request, method, path, service, *buffer)
+	text, err := answer(ctx, service, *buffer)
 	if err != nil {
 		s.writeError(request, err)
 
@@ -235,7 +244,7 @@ func (s *Server) call(c fiber.Ctx, method contract.Method, path []parameter) err
 	}
 
 	request.Response.Header.SetContentType(jsonType)
-	request.Response.SetBodyRaw(answer)
+	request.Response.SetBodyRaw(text)
 
 	return nil
 }

@@ -100,6 +100,13 @@ var schemas = map[procedure]schema{
 		newParameter("metric_key", "string,present"),
 		newParameter("page_token", "string"),
 	},
+	{"MlflowService", "getMetricHistoryBulkInterval"}: {
+		newParameter("run_ids", "present,array,strings,runs_at_most=100"),
+		newParameter("metric_key", "present,string"),
+		newParameter("start_step", "intlike"),
+		newParameter("end_step", "intlike"),
+		newParameter("max_results", "intlike,between=1 2500"),
+	},
 	{"MlflowService", "logBatch"}: {
 		newParameter("run_id", "string,present"),
 		newParameter("metrics", "array,elements_have=key value timestamp"),
@@ -186,6 +193,11 @@ var messageRules = []messageRule{
 	{(*protos.GetMetricHistory)(nil), map[string]string{
 		"MetricKey": "present",
 		"RunId":     "present",
+	}},
+	{(*protos.GetMetricHistoryBulkInterval)(nil), map[string]string{
+		"MaxResults": "omitnil,between=1 2500",
+		"MetricKey":  "present",
+		"RunIds":     "present,runs_at_most=100",
 	}},
 	{(*protos.GetRun)(nil), map[string]string{
 		"RunId": "present",

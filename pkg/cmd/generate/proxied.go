@@ -25,7 +25,6 @@ var proxied = map[string][]leftToPython{
 			"createPresignedDownloadUrl", "createPresignedUploadUrl", "listArtifacts", "listLoggedModelArtifacts",
 		}},
 		{notYetReason, []string{
-			"getMetricHistoryBulkInterval",
 			// Evaluation datasets.
 			"addDatasetToExperiments", "createDataset", "deleteDataset", "deleteDatasetRecords",
 			"deleteDatasetTag", "getDataset", "getDatasetExperimentIds", "getDatasetRecords",

@@ -11,6 +11,8 @@ package main
 //	array           a list (_assert_array)
 //	strings         every item is a str (_assert_item_type_string)
 //	at_most=N       int(x) is at most N (_assert_less_than_or_equal)
+//	between=M N     int(x) is at least M and at most N (_assert_intlike_within_range)
+//	runs_at_most=N  len(x) is at most N (the closure of the history of many runs, with its words)
 //	elements_have=… every element has the named members, space-separated (log-batch's closures
 //	                around _assert_required, whose messages name the path metrics[0].key)
 //
@@ -108,6 +110,13 @@ var schemas = map[string]map[string][]parameter{
 		"deleteTag": {
 			{"run_id", "present,string"},
 			{"key", "present,string"},
+		},
+		"getMetricHistoryBulkInterval": {
+			{"run_ids", "present,array,strings,runs_at_most=100"},
+			{"metric_key", "present,string"},
+			{"start_step", "intlike"},
+			{"end_step", "intlike"},
+			{"max_results", "intlike,between=1 2500"},
 		},
 		"logInputs": {
 			{"run_id", "present,string"},

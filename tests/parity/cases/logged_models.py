@@ -101,7 +101,7 @@ CASES = (
         new_run(),
         _model("a", tags=_pairs("t")),
         _model("B", model_type="agent", params=_pairs("p")),
-        _model("c%", params=_pairs("p"), tags=_pairs("t")),
+        _model("cd", params=_pairs("p"), tags=_pairs("t")),
         post(
             "runs/log-batch",
             {
