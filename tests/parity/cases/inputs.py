@@ -62,6 +62,7 @@ CASES = (
             "runs/outputs",
             {"run_id": "${run}", "models": [{"model_id": "m-1", "step": 3}, {"model_id": "m-2"}]},
         ),
+        post("runs/outputs", {"run_id": "${run}", "models": [{"model_id": "m-3"}, {"model_id": "m-1"}]}),
         post("runs/outputs", {"run_id": "${run}", "models": []}),
         post("runs/outputs", {"run_id": "${run}"}),
         post("runs/outputs", {"run_id": "nobody", "models": [{}]}),
