@@ -120,8 +120,6 @@ var Runs = Grammar{
 
 // Experiments is the grammar of SearchExperiments (SearchExperimentsUtils, and the checks that
 // SqlAlchemyStore makes of what it parsed).
-//
-//nolint:goconst // a table: each line says all
 var Experiments = Grammar{
 	identifiers: []identifier{
 		{

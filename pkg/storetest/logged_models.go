@@ -233,7 +233,7 @@ func (s suite) searchLoggedModels(t *testing.T) {
 		found, err := s.SearchLoggedModels(t.Context(), request)
 		require.NoError(t, err)
 
-		var all []string
+		all := make([]string, 0, len(found.GetModels()))
 		for _, model := range found.GetModels() {
 			all = append(all, model.GetInfo().GetName())
 		}

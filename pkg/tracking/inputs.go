@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 
 	"github.com/google/uuid"
@@ -307,7 +308,7 @@ func (s *Store) LogOutputs(ctx context.Context, request *protos.LogOutputs) (*pr
 		}
 
 		if _, err := execRows(tx, func(rows int) string {
-			return tx.Dialect().Insert("inputs", append(inputColumns[:len(inputColumns):len(inputColumns)], "step"), rows)
+			return tx.Dialect().Insert("inputs", append(slices.Clip(inputColumns), "step"), rows)
 		}, rows); err != nil {
 			return fmt.Errorf("linking the output models of run %s: %w", id, err)
 		}

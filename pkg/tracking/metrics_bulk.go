@@ -2,7 +2,6 @@ package tracking
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -133,9 +132,7 @@ func sampleMetric(tx *database.Tx, runID string, request *protos.GetMetricHistor
 		return points, nil
 	case err != nil:
 		return nil, err
-	case len(points) == 0:
-		return nil, errors.New("the points of a metric are gone")
-	case points[len(points)-1] == last:
+	case len(points) > 0 && points[len(points)-1] == last:
 	case len(points) >= wanted:
 		points[len(points)-1] = last
 	default:
