@@ -64,7 +64,7 @@ var parameterPattern = regexp.MustCompile(`\{([^}]*)\}`)
 // these.
 func pathPattern(path string) (pattern string, parameters []string) {
 	literals := parameterPattern.Split(path, -1)
-	parts := append(make([]string, 0, 3*len(literals)), escapePattern(literals[0])) //nolint:mnd // a literal, a colon, a name
+	parts := []string{escapePattern(literals[0])} //nolint:prealloc // at start-up
 
 	for i, match := range parameterPattern.FindAllStringSubmatch(path, -1) {
 		parameters = append(parameters, match[1])
