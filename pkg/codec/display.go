@@ -29,6 +29,9 @@ func pythonType(value any) string {
 	}
 }
 
+// Str is Python's str(value) of a value that Raw may hold.
+func Str(value any) string { return str(value) }
+
 // str is Python's str(value), as error messages show values.
 func str(value any) string {
 	if text, ok := value.(string); ok {

@@ -81,8 +81,46 @@ func appendGenerated(dst []byte, m proto.Message, depth int) ([]byte, bool) {
 		return appendSearchRuns_Response(dst, m, depth), true
 	case *protos.GetMetricHistory_Response:
 		return appendGetMetricHistory_Response(dst, m, depth), true
+	case *protos.GetMetricHistoryBulkInterval_Response:
+		return appendGetMetricHistoryBulkInterval_Response(dst, m, depth), true
+	case *protos.MetricWithRunId:
+		return appendMetricWithRunId(dst, m, depth), true
 	case *protos.LogBatch_Response:
 		return appendLogBatch_Response(dst, m, depth), true
+	case *protos.LogModel_Response:
+		return appendLogModel_Response(dst, m, depth), true
+	case *protos.LogInputs_Response:
+		return appendLogInputs_Response(dst, m, depth), true
+	case *protos.LogOutputs_Response:
+		return appendLogOutputs_Response(dst, m, depth), true
+	case *protos.CreateLoggedModel_Response:
+		return appendCreateLoggedModel_Response(dst, m, depth), true
+	case *protos.LoggedModel:
+		return appendLoggedModel(dst, m, depth), true
+	case *protos.LoggedModelInfo:
+		return appendLoggedModelInfo(dst, m, depth), true
+	case *protos.LoggedModelTag:
+		return appendLoggedModelTag(dst, m, depth), true
+	case *protos.LoggedModelRegistrationInfo:
+		return appendLoggedModelRegistrationInfo(dst, m, depth), true
+	case *protos.LoggedModelData:
+		return appendLoggedModelData(dst, m, depth), true
+	case *protos.LoggedModelParameter:
+		return appendLoggedModelParameter(dst, m, depth), true
+	case *protos.FinalizeLoggedModel_Response:
+		return appendFinalizeLoggedModel_Response(dst, m, depth), true
+	case *protos.GetLoggedModel_Response:
+		return appendGetLoggedModel_Response(dst, m, depth), true
+	case *protos.DeleteLoggedModel_Response:
+		return appendDeleteLoggedModel_Response(dst, m, depth), true
+	case *protos.SearchLoggedModels_Response:
+		return appendSearchLoggedModels_Response(dst, m, depth), true
+	case *protos.SetLoggedModelTags_Response:
+		return appendSetLoggedModelTags_Response(dst, m, depth), true
+	case *protos.DeleteLoggedModelTag_Response:
+		return appendDeleteLoggedModelTag_Response(dst, m, depth), true
+	case *protos.LogLoggedModelParamsRequest_Response:
+		return appendLogLoggedModelParamsRequest_Response(dst, m, depth), true
 	default:
 		return dst, false
 	}
@@ -590,7 +628,272 @@ func appendGetMetricHistory_Response(dst []byte, m *protos.GetMetricHistory_Resp
 	return appendEnd(dst, '}', depth)
 }
 
+func appendGetMetricHistoryBulkInterval_Response(dst []byte, m *protos.GetMetricHistoryBulkInterval_Response, depth int) []byte {
+	dst = append(dst, '{')
+	if len(m.Metrics) > 0 {
+		dst = appendName(dst, `"metrics": `, depth+1)
+		dst = append(dst, '[')
+		for _, item := range m.Metrics {
+			dst = appendNext(dst, depth+2)
+			dst = appendMetricWithRunId(dst, item, depth+2)
+		}
+		dst = appendEnd(dst, ']', depth+1)
+	}
+	return appendEnd(dst, '}', depth)
+}
+
+func appendMetricWithRunId(dst []byte, m *protos.MetricWithRunId, depth int) []byte {
+	dst = append(dst, '{')
+	if m.Key != nil {
+		dst = appendName(dst, `"key": `, depth+1)
+		dst = AppendString(dst, *m.Key)
+	}
+	if m.Value != nil {
+		dst = appendName(dst, `"value": `, depth+1)
+		dst = appendDouble(dst, *m.Value)
+	}
+	if m.Timestamp != nil {
+		dst = appendName(dst, `"timestamp": `, depth+1)
+		dst = strconv.AppendInt(dst, int64(*m.Timestamp), 10)
+	}
+	if m.Step != nil {
+		dst = appendName(dst, `"step": `, depth+1)
+		dst = strconv.AppendInt(dst, int64(*m.Step), 10)
+	}
+	if m.RunId != nil {
+		dst = appendName(dst, `"run_id": `, depth+1)
+		dst = AppendString(dst, *m.RunId)
+	}
+	return appendEnd(dst, '}', depth)
+}
+
 func appendLogBatch_Response(dst []byte, m *protos.LogBatch_Response, depth int) []byte {
+	dst = append(dst, '{')
+	return appendEnd(dst, '}', depth)
+}
+
+func appendLogModel_Response(dst []byte, m *protos.LogModel_Response, depth int) []byte {
+	dst = append(dst, '{')
+	return appendEnd(dst, '}', depth)
+}
+
+func appendLogInputs_Response(dst []byte, m *protos.LogInputs_Response, depth int) []byte {
+	dst = append(dst, '{')
+	return appendEnd(dst, '}', depth)
+}
+
+func appendLogOutputs_Response(dst []byte, m *protos.LogOutputs_Response, depth int) []byte {
+	dst = append(dst, '{')
+	return appendEnd(dst, '}', depth)
+}
+
+func appendCreateLoggedModel_Response(dst []byte, m *protos.CreateLoggedModel_Response, depth int) []byte {
+	dst = append(dst, '{')
+	if m.Model != nil {
+		dst = appendName(dst, `"model": `, depth+1)
+		dst = appendLoggedModel(dst, m.Model, depth+1)
+	}
+	return appendEnd(dst, '}', depth)
+}
+
+func appendLoggedModel(dst []byte, m *protos.LoggedModel, depth int) []byte {
+	dst = append(dst, '{')
+	if m.Info != nil {
+		dst = appendName(dst, `"info": `, depth+1)
+		dst = appendLoggedModelInfo(dst, m.Info, depth+1)
+	}
+	if m.Data != nil {
+		dst = appendName(dst, `"data": `, depth+1)
+		dst = appendLoggedModelData(dst, m.Data, depth+1)
+	}
+	return appendEnd(dst, '}', depth)
+}
+
+func appendLoggedModelInfo(dst []byte, m *protos.LoggedModelInfo, depth int) []byte {
+	dst = append(dst, '{')
+	if m.ModelId != nil {
+		dst = appendName(dst, `"model_id": `, depth+1)
+		dst = AppendString(dst, *m.ModelId)
+	}
+	if m.ExperimentId != nil {
+		dst = appendName(dst, `"experiment_id": `, depth+1)
+		dst = AppendString(dst, *m.ExperimentId)
+	}
+	if m.Name != nil {
+		dst = appendName(dst, `"name": `, depth+1)
+		dst = AppendString(dst, *m.Name)
+	}
+	if m.CreationTimestampMs != nil {
+		dst = appendName(dst, `"creation_timestamp_ms": `, depth+1)
+		dst = strconv.AppendInt(dst, int64(*m.CreationTimestampMs), 10)
+	}
+	if m.LastUpdatedTimestampMs != nil {
+		dst = appendName(dst, `"last_updated_timestamp_ms": `, depth+1)
+		dst = strconv.AppendInt(dst, int64(*m.LastUpdatedTimestampMs), 10)
+	}
+	if m.ArtifactUri != nil {
+		dst = appendName(dst, `"artifact_uri": `, depth+1)
+		dst = AppendString(dst, *m.ArtifactUri)
+	}
+	if m.Status != nil {
+		dst = appendName(dst, `"status": `, depth+1)
+		dst = appendEnumName(dst, protos.LoggedModelStatus_name, int32(*m.Status))
+	}
+	if m.CreatorId != nil {
+		dst = appendName(dst, `"creator_id": `, depth+1)
+		dst = strconv.AppendInt(dst, int64(*m.CreatorId), 10)
+	}
+	if m.ModelType != nil {
+		dst = appendName(dst, `"model_type": `, depth+1)
+		dst = AppendString(dst, *m.ModelType)
+	}
+	if m.SourceRunId != nil {
+		dst = appendName(dst, `"source_run_id": `, depth+1)
+		dst = AppendString(dst, *m.SourceRunId)
+	}
+	if m.StatusMessage != nil {
+		dst = appendName(dst, `"status_message": `, depth+1)
+		dst = AppendString(dst, *m.StatusMessage)
+	}
+	if len(m.Tags) > 0 {
+		dst = appendName(dst, `"tags": `, depth+1)
+		dst = append(dst, '[')
+		for _, item := range m.Tags {
+			dst = appendNext(dst, depth+2)
+			dst = appendLoggedModelTag(dst, item, depth+2)
+		}
+		dst = appendEnd(dst, ']', depth+1)
+	}
+	if len(m.Registrations) > 0 {
+		dst = appendName(dst, `"registrations": `, depth+1)
+		dst = append(dst, '[')
+		for _, item := range m.Registrations {
+			dst = appendNext(dst, depth+2)
+			dst = appendLoggedModelRegistrationInfo(dst, item, depth+2)
+		}
+		dst = appendEnd(dst, ']', depth+1)
+	}
+	return appendEnd(dst, '}', depth)
+}
+
+func appendLoggedModelTag(dst []byte, m *protos.LoggedModelTag, depth int) []byte {
+	dst = append(dst, '{')
+	if m.Key != nil {
+		dst = appendName(dst, `"key": `, depth+1)
+		dst = AppendString(dst, *m.Key)
+	}
+	if m.Value != nil {
+		dst = appendName(dst, `"value": `, depth+1)
+		dst = AppendString(dst, *m.Value)
+	}
+	return appendEnd(dst, '}', depth)
+}
+
+func appendLoggedModelRegistrationInfo(dst []byte, m *protos.LoggedModelRegistrationInfo, depth int) []byte {
+	dst = append(dst, '{')
+	if m.Name != nil {
+		dst = appendName(dst, `"name": `, depth+1)
+		dst = AppendString(dst, *m.Name)
+	}
+	if m.Version != nil {
+		dst = appendName(dst, `"version": `, depth+1)
+		dst = AppendString(dst, *m.Version)
+	}
+	return appendEnd(dst, '}', depth)
+}
+
+func appendLoggedModelData(dst []byte, m *protos.LoggedModelData, depth int) []byte {
+	dst = append(dst, '{')
+	if len(m.Params) > 0 {
+		dst = appendName(dst, `"params": `, depth+1)
+		dst = append(dst, '[')
+		for _, item := range m.Params {
+			dst = appendNext(dst, depth+2)
+			dst = appendLoggedModelParameter(dst, item, depth+2)
+		}
+		dst = appendEnd(dst, ']', depth+1)
+	}
+	if len(m.Metrics) > 0 {
+		dst = appendName(dst, `"metrics": `, depth+1)
+		dst = append(dst, '[')
+		for _, item := range m.Metrics {
+			dst = appendNext(dst, depth+2)
+			dst = appendMetric(dst, item, depth+2)
+		}
+		dst = appendEnd(dst, ']', depth+1)
+	}
+	return appendEnd(dst, '}', depth)
+}
+
+func appendLoggedModelParameter(dst []byte, m *protos.LoggedModelParameter, depth int) []byte {
+	dst = append(dst, '{')
+	if m.Key != nil {
+		dst = appendName(dst, `"key": `, depth+1)
+		dst = AppendString(dst, *m.Key)
+	}
+	if m.Value != nil {
+		dst = appendName(dst, `"value": `, depth+1)
+		dst = AppendString(dst, *m.Value)
+	}
+	return appendEnd(dst, '}', depth)
+}
+
+func appendFinalizeLoggedModel_Response(dst []byte, m *protos.FinalizeLoggedModel_Response, depth int) []byte {
+	dst = append(dst, '{')
+	if m.Model != nil {
+		dst = appendName(dst, `"model": `, depth+1)
+		dst = appendLoggedModel(dst, m.Model, depth+1)
+	}
+	return appendEnd(dst, '}', depth)
+}
+
+func appendGetLoggedModel_Response(dst []byte, m *protos.GetLoggedModel_Response, depth int) []byte {
+	dst = append(dst, '{')
+	if m.Model != nil {
+		dst = appendName(dst, `"model": `, depth+1)
+		dst = appendLoggedModel(dst, m.Model, depth+1)
+	}
+	return appendEnd(dst, '}', depth)
+}
+
+func appendDeleteLoggedModel_Response(dst []byte, m *protos.DeleteLoggedModel_Response, depth int) []byte {
+	dst = append(dst, '{')
+	return appendEnd(dst, '}', depth)
+}
+
+func appendSearchLoggedModels_Response(dst []byte, m *protos.SearchLoggedModels_Response, depth int) []byte {
+	dst = append(dst, '{')
+	if len(m.Models) > 0 {
+		dst = appendName(dst, `"models": `, depth+1)
+		dst = append(dst, '[')
+		for _, item := range m.Models {
+			dst = appendNext(dst, depth+2)
+			dst = appendLoggedModel(dst, item, depth+2)
+		}
+		dst = appendEnd(dst, ']', depth+1)
+	}
+	if m.NextPageToken != nil {
+		dst = appendName(dst, `"next_page_token": `, depth+1)
+		dst = AppendString(dst, *m.NextPageToken)
+	}
+	return appendEnd(dst, '}', depth)
+}
+
+func appendSetLoggedModelTags_Response(dst []byte, m *protos.SetLoggedModelTags_Response, depth int) []byte {
+	dst = append(dst, '{')
+	if m.Model != nil {
+		dst = appendName(dst, `"model": `, depth+1)
+		dst = appendLoggedModel(dst, m.Model, depth+1)
+	}
+	return appendEnd(dst, '}', depth)
+}
+
+func appendDeleteLoggedModelTag_Response(dst []byte, m *protos.DeleteLoggedModelTag_Response, depth int) []byte {
+	dst = append(dst, '{')
+	return appendEnd(dst, '}', depth)
+}
+
+func appendLogLoggedModelParamsRequest_Response(dst []byte, m *protos.LogLoggedModelParamsRequest_Response, depth int) []byte {
 	dst = append(dst, '{')
 	return appendEnd(dst, '}', depth)
 }
@@ -642,12 +945,54 @@ func decodeGenerated(d *decoder, m proto.Message) bool {
 		decodeSearchRuns(d, m, new(fieldsOfSearchRuns))
 	case *protos.GetMetricHistory:
 		decodeGetMetricHistory(d, m, new(fieldsOfGetMetricHistory))
+	case *protos.GetMetricHistoryBulkInterval:
+		decodeGetMetricHistoryBulkInterval(d, m, new(fieldsOfGetMetricHistoryBulkInterval))
 	case *protos.LogBatch:
 		decodeLogBatch(d, m, new(fieldsOfLogBatch))
 	case *protos.Metric:
 		decodeMetric(d, m, new(fieldsOfMetric))
 	case *protos.Param:
 		decodeParam(d, m, new(fieldsOfParam))
+	case *protos.LogModel:
+		decodeLogModel(d, m, new(fieldsOfLogModel))
+	case *protos.LogInputs:
+		decodeLogInputs(d, m, new(fieldsOfLogInputs))
+	case *protos.DatasetInput:
+		decodeDatasetInput(d, m, new(fieldsOfDatasetInput))
+	case *protos.InputTag:
+		decodeInputTag(d, m, new(fieldsOfInputTag))
+	case *protos.Dataset:
+		decodeDataset(d, m, new(fieldsOfDataset))
+	case *protos.ModelInput:
+		decodeModelInput(d, m, new(fieldsOfModelInput))
+	case *protos.LogOutputs:
+		decodeLogOutputs(d, m, new(fieldsOfLogOutputs))
+	case *protos.ModelOutput:
+		decodeModelOutput(d, m, new(fieldsOfModelOutput))
+	case *protos.CreateLoggedModel:
+		decodeCreateLoggedModel(d, m, new(fieldsOfCreateLoggedModel))
+	case *protos.LoggedModelParameter:
+		decodeLoggedModelParameter(d, m, new(fieldsOfLoggedModelParameter))
+	case *protos.LoggedModelTag:
+		decodeLoggedModelTag(d, m, new(fieldsOfLoggedModelTag))
+	case *protos.FinalizeLoggedModel:
+		decodeFinalizeLoggedModel(d, m, new(fieldsOfFinalizeLoggedModel))
+	case *protos.GetLoggedModel:
+		decodeGetLoggedModel(d, m, new(fieldsOfGetLoggedModel))
+	case *protos.DeleteLoggedModel:
+		decodeDeleteLoggedModel(d, m, new(fieldsOfDeleteLoggedModel))
+	case *protos.SearchLoggedModels:
+		decodeSearchLoggedModels(d, m, new(fieldsOfSearchLoggedModels))
+	case *protos.SearchLoggedModels_Dataset:
+		decodeSearchLoggedModels_Dataset(d, m, new(fieldsOfSearchLoggedModels_Dataset))
+	case *protos.SearchLoggedModels_OrderBy:
+		decodeSearchLoggedModels_OrderBy(d, m, new(fieldsOfSearchLoggedModels_OrderBy))
+	case *protos.SetLoggedModelTags:
+		decodeSetLoggedModelTags(d, m, new(fieldsOfSetLoggedModelTags))
+	case *protos.DeleteLoggedModelTag:
+		decodeDeleteLoggedModelTag(d, m, new(fieldsOfDeleteLoggedModelTag))
+	case *protos.LogLoggedModelParamsRequest:
+		decodeLogLoggedModelParamsRequest(d, m, new(fieldsOfLogLoggedModelParamsRequest))
 	default:
 		return false
 	}
@@ -1442,6 +1787,55 @@ func decodeGetMetricHistory(d *decoder, m *protos.GetMetricHistory, f *fieldsOfG
 	}
 }
 
+type fieldsOfGetMetricHistoryBulkInterval struct {
+	MetricKey  string
+	StartStep  int32
+	EndStep    int32
+	MaxResults int32
+}
+
+type boxOfGetMetricHistoryBulkInterval struct {
+	fields  fieldsOfGetMetricHistoryBulkInterval
+	message protos.GetMetricHistoryBulkInterval
+}
+
+func decodeGetMetricHistoryBulkInterval(d *decoder, m *protos.GetMetricHistoryBulkInterval, f *fieldsOfGetMetricHistoryBulkInterval) {
+	for more := d.object(); more; more = d.next('}') {
+		switch d.name() {
+		case "run_ids":
+			if d.opens('[', m.RunIds != nil) {
+				for more := true; more; more = d.next(']') {
+					var item string
+					item = d.string()
+					m.RunIds = append(m.RunIds, item)
+				}
+			}
+		case "metric_key":
+			if d.present(m.MetricKey != nil) {
+				f.MetricKey = d.string()
+				m.MetricKey = &f.MetricKey
+			}
+		case "start_step":
+			if d.present(m.StartStep != nil) {
+				f.StartStep = d.int32()
+				m.StartStep = &f.StartStep
+			}
+		case "end_step":
+			if d.present(m.EndStep != nil) {
+				f.EndStep = d.int32()
+				m.EndStep = &f.EndStep
+			}
+		case "max_results":
+			if d.present(m.MaxResults != nil) {
+				f.MaxResults = d.int32()
+				m.MaxResults = &f.MaxResults
+			}
+		default:
+			d.fail()
+		}
+	}
+}
+
 type fieldsOfLogBatch struct {
 	RunId string
 }
@@ -1579,6 +1973,690 @@ func decodeParam(d *decoder, m *protos.Param, f *fieldsOfParam) {
 			if d.present(m.Value != nil) {
 				f.Value = d.string()
 				m.Value = &f.Value
+			}
+		default:
+			d.fail()
+		}
+	}
+}
+
+type fieldsOfLogModel struct {
+	RunId     string
+	ModelJson string
+}
+
+type boxOfLogModel struct {
+	fields  fieldsOfLogModel
+	message protos.LogModel
+}
+
+func decodeLogModel(d *decoder, m *protos.LogModel, f *fieldsOfLogModel) {
+	for more := d.object(); more; more = d.next('}') {
+		switch d.name() {
+		case "run_id":
+			if d.present(m.RunId != nil) {
+				f.RunId = d.string()
+				m.RunId = &f.RunId
+			}
+		case "model_json":
+			if d.present(m.ModelJson != nil) {
+				f.ModelJson = d.string()
+				m.ModelJson = &f.ModelJson
+			}
+		default:
+			d.fail()
+		}
+	}
+}
+
+type fieldsOfLogInputs struct {
+	RunId string
+}
+
+type boxOfLogInputs struct {
+	fields  fieldsOfLogInputs
+	message protos.LogInputs
+}
+
+func decodeLogInputs(d *decoder, m *protos.LogInputs, f *fieldsOfLogInputs) {
+	for more := d.object(); more; more = d.next('}') {
+		switch d.name() {
+		case "run_id":
+			if d.present(m.RunId != nil) {
+				f.RunId = d.string()
+				m.RunId = &f.RunId
+			}
+		case "datasets":
+			if d.opens('[', m.Datasets != nil) {
+				var boxes slab[boxOfDatasetInput]
+				for more := true; more; more = d.next(']') {
+					box := boxes.next()
+					decodeDatasetInput(d, &box.message, &box.fields)
+					m.Datasets = append(m.Datasets, &box.message)
+				}
+			}
+		case "models":
+			if d.opens('[', m.Models != nil) {
+				var boxes slab[boxOfModelInput]
+				for more := true; more; more = d.next(']') {
+					box := boxes.next()
+					decodeModelInput(d, &box.message, &box.fields)
+					m.Models = append(m.Models, &box.message)
+				}
+			}
+		default:
+			d.fail()
+		}
+	}
+}
+
+type fieldsOfDatasetInput struct {
+}
+
+type boxOfDatasetInput struct {
+	fields  fieldsOfDatasetInput
+	message protos.DatasetInput
+}
+
+func decodeDatasetInput(d *decoder, m *protos.DatasetInput, f *fieldsOfDatasetInput) {
+	for more := d.object(); more; more = d.next('}') {
+		switch d.name() {
+		case "tags":
+			if d.opens('[', m.Tags != nil) {
+				var boxes slab[boxOfInputTag]
+				for more := true; more; more = d.next(']') {
+					box := boxes.next()
+					decodeInputTag(d, &box.message, &box.fields)
+					m.Tags = append(m.Tags, &box.message)
+				}
+			}
+		case "dataset":
+			if d.present(m.Dataset != nil) {
+				box := new(boxOfDataset)
+				decodeDataset(d, &box.message, &box.fields)
+				m.Dataset = &box.message
+			}
+		default:
+			d.fail()
+		}
+	}
+}
+
+type fieldsOfInputTag struct {
+	Key   string
+	Value string
+}
+
+type boxOfInputTag struct {
+	fields  fieldsOfInputTag
+	message protos.InputTag
+}
+
+func decodeInputTag(d *decoder, m *protos.InputTag, f *fieldsOfInputTag) {
+	for more := d.object(); more; more = d.next('}') {
+		switch d.name() {
+		case "key":
+			if d.present(m.Key != nil) {
+				f.Key = d.string()
+				m.Key = &f.Key
+			}
+		case "value":
+			if d.present(m.Value != nil) {
+				f.Value = d.string()
+				m.Value = &f.Value
+			}
+		default:
+			d.fail()
+		}
+	}
+}
+
+type fieldsOfDataset struct {
+	Name       string
+	Digest     string
+	SourceType string
+	Source     string
+	Schema     string
+	Profile    string
+}
+
+type boxOfDataset struct {
+	fields  fieldsOfDataset
+	message protos.Dataset
+}
+
+func decodeDataset(d *decoder, m *protos.Dataset, f *fieldsOfDataset) {
+	for more := d.object(); more; more = d.next('}') {
+		switch d.name() {
+		case "name":
+			if d.present(m.Name != nil) {
+				f.Name = d.string()
+				m.Name = &f.Name
+			}
+		case "digest":
+			if d.present(m.Digest != nil) {
+				f.Digest = d.string()
+				m.Digest = &f.Digest
+			}
+		case "source_type":
+			if d.present(m.SourceType != nil) {
+				f.SourceType = d.string()
+				m.SourceType = &f.SourceType
+			}
+		case "source":
+			if d.present(m.Source != nil) {
+				f.Source = d.string()
+				m.Source = &f.Source
+			}
+		case "schema":
+			if d.present(m.Schema != nil) {
+				f.Schema = d.string()
+				m.Schema = &f.Schema
+			}
+		case "profile":
+			if d.present(m.Profile != nil) {
+				f.Profile = d.string()
+				m.Profile = &f.Profile
+			}
+		default:
+			d.fail()
+		}
+	}
+}
+
+type fieldsOfModelInput struct {
+	ModelId string
+}
+
+type boxOfModelInput struct {
+	fields  fieldsOfModelInput
+	message protos.ModelInput
+}
+
+func decodeModelInput(d *decoder, m *protos.ModelInput, f *fieldsOfModelInput) {
+	for more := d.object(); more; more = d.next('}') {
+		switch d.name() {
+		case "model_id":
+			if d.present(m.ModelId != nil) {
+				f.ModelId = d.string()
+				m.ModelId = &f.ModelId
+			}
+		default:
+			d.fail()
+		}
+	}
+}
+
+type fieldsOfLogOutputs struct {
+	RunId string
+}
+
+type boxOfLogOutputs struct {
+	fields  fieldsOfLogOutputs
+	message protos.LogOutputs
+}
+
+func decodeLogOutputs(d *decoder, m *protos.LogOutputs, f *fieldsOfLogOutputs) {
+	for more := d.object(); more; more = d.next('}') {
+		switch d.name() {
+		case "run_id":
+			if d.present(m.RunId != nil) {
+				f.RunId = d.string()
+				m.RunId = &f.RunId
+			}
+		case "models":
+			if d.opens('[', m.Models != nil) {
+				var boxes slab[boxOfModelOutput]
+				for more := true; more; more = d.next(']') {
+					box := boxes.next()
+					decodeModelOutput(d, &box.message, &box.fields)
+					m.Models = append(m.Models, &box.message)
+				}
+			}
+		default:
+			d.fail()
+		}
+	}
+}
+
+type fieldsOfModelOutput struct {
+	ModelId string
+	Step    int64
+}
+
+type boxOfModelOutput struct {
+	fields  fieldsOfModelOutput
+	message protos.ModelOutput
+}
+
+func decodeModelOutput(d *decoder, m *protos.ModelOutput, f *fieldsOfModelOutput) {
+	for more := d.object(); more; more = d.next('}') {
+		switch d.name() {
+		case "model_id":
+			if d.present(m.ModelId != nil) {
+				f.ModelId = d.string()
+				m.ModelId = &f.ModelId
+			}
+		case "step":
+			if d.present(m.Step != nil) {
+				f.Step = d.int64()
+				m.Step = &f.Step
+			}
+		default:
+			d.fail()
+		}
+	}
+}
+
+type fieldsOfCreateLoggedModel struct {
+	ExperimentId string
+	Name         string
+	ModelType    string
+	SourceRunId  string
+}
+
+type boxOfCreateLoggedModel struct {
+	fields  fieldsOfCreateLoggedModel
+	message protos.CreateLoggedModel
+}
+
+func decodeCreateLoggedModel(d *decoder, m *protos.CreateLoggedModel, f *fieldsOfCreateLoggedModel) {
+	for more := d.object(); more; more = d.next('}') {
+		switch d.name() {
+		case "experiment_id":
+			if d.present(m.ExperimentId != nil) {
+				f.ExperimentId = d.string()
+				m.ExperimentId = &f.ExperimentId
+			}
+		case "name":
+			if d.present(m.Name != nil) {
+				f.Name = d.string()
+				m.Name = &f.Name
+			}
+		case "model_type":
+			if d.present(m.ModelType != nil) {
+				f.ModelType = d.string()
+				m.ModelType = &f.ModelType
+			}
+		case "source_run_id":
+			if d.present(m.SourceRunId != nil) {
+				f.SourceRunId = d.string()
+				m.SourceRunId = &f.SourceRunId
+			}
+		case "params":
+			if d.opens('[', m.Params != nil) {
+				var boxes slab[boxOfLoggedModelParameter]
+				for more := true; more; more = d.next(']') {
+					box := boxes.next()
+					decodeLoggedModelParameter(d, &box.message, &box.fields)
+					m.Params = append(m.Params, &box.message)
+				}
+			}
+		case "tags":
+			if d.opens('[', m.Tags != nil) {
+				var boxes slab[boxOfLoggedModelTag]
+				for more := true; more; more = d.next(']') {
+					box := boxes.next()
+					decodeLoggedModelTag(d, &box.message, &box.fields)
+					m.Tags = append(m.Tags, &box.message)
+				}
+			}
+		default:
+			d.fail()
+		}
+	}
+}
+
+type fieldsOfLoggedModelParameter struct {
+	Key   string
+	Value string
+}
+
+type boxOfLoggedModelParameter struct {
+	fields  fieldsOfLoggedModelParameter
+	message protos.LoggedModelParameter
+}
+
+func decodeLoggedModelParameter(d *decoder, m *protos.LoggedModelParameter, f *fieldsOfLoggedModelParameter) {
+	for more := d.object(); more; more = d.next('}') {
+		switch d.name() {
+		case "key":
+			if d.present(m.Key != nil) {
+				f.Key = d.string()
+				m.Key = &f.Key
+			}
+		case "value":
+			if d.present(m.Value != nil) {
+				f.Value = d.string()
+				m.Value = &f.Value
+			}
+		default:
+			d.fail()
+		}
+	}
+}
+
+type fieldsOfLoggedModelTag struct {
+	Key   string
+	Value string
+}
+
+type boxOfLoggedModelTag struct {
+	fields  fieldsOfLoggedModelTag
+	message protos.LoggedModelTag
+}
+
+func decodeLoggedModelTag(d *decoder, m *protos.LoggedModelTag, f *fieldsOfLoggedModelTag) {
+	for more := d.object(); more; more = d.next('}') {
+		switch d.name() {
+		case "key":
+			if d.present(m.Key != nil) {
+				f.Key = d.string()
+				m.Key = &f.Key
+			}
+		case "value":
+			if d.present(m.Value != nil) {
+				f.Value = d.string()
+				m.Value = &f.Value
+			}
+		default:
+			d.fail()
+		}
+	}
+}
+
+type fieldsOfFinalizeLoggedModel struct {
+	ModelId string
+	Status  protos.LoggedModelStatus
+}
+
+type boxOfFinalizeLoggedModel struct {
+	fields  fieldsOfFinalizeLoggedModel
+	message protos.FinalizeLoggedModel
+}
+
+func decodeFinalizeLoggedModel(d *decoder, m *protos.FinalizeLoggedModel, f *fieldsOfFinalizeLoggedModel) {
+	for more := d.object(); more; more = d.next('}') {
+		switch d.name() {
+		case "model_id":
+			if d.present(m.ModelId != nil) {
+				f.ModelId = d.string()
+				m.ModelId = &f.ModelId
+			}
+		case "status":
+			if d.present(m.Status != nil) {
+				f.Status = protos.LoggedModelStatus(d.enum(protos.LoggedModelStatus_value))
+				m.Status = &f.Status
+			}
+		default:
+			d.fail()
+		}
+	}
+}
+
+type fieldsOfGetLoggedModel struct {
+	ModelId string
+}
+
+type boxOfGetLoggedModel struct {
+	fields  fieldsOfGetLoggedModel
+	message protos.GetLoggedModel
+}
+
+func decodeGetLoggedModel(d *decoder, m *protos.GetLoggedModel, f *fieldsOfGetLoggedModel) {
+	for more := d.object(); more; more = d.next('}') {
+		switch d.name() {
+		case "model_id":
+			if d.present(m.ModelId != nil) {
+				f.ModelId = d.string()
+				m.ModelId = &f.ModelId
+			}
+		default:
+			d.fail()
+		}
+	}
+}
+
+type fieldsOfDeleteLoggedModel struct {
+	ModelId string
+}
+
+type boxOfDeleteLoggedModel struct {
+	fields  fieldsOfDeleteLoggedModel
+	message protos.DeleteLoggedModel
+}
+
+func decodeDeleteLoggedModel(d *decoder, m *protos.DeleteLoggedModel, f *fieldsOfDeleteLoggedModel) {
+	for more := d.object(); more; more = d.next('}') {
+		switch d.name() {
+		case "model_id":
+			if d.present(m.ModelId != nil) {
+				f.ModelId = d.string()
+				m.ModelId = &f.ModelId
+			}
+		default:
+			d.fail()
+		}
+	}
+}
+
+type fieldsOfSearchLoggedModels struct {
+	Filter     string
+	MaxResults int32
+	PageToken  string
+}
+
+type boxOfSearchLoggedModels struct {
+	fields  fieldsOfSearchLoggedModels
+	message protos.SearchLoggedModels
+}
+
+func decodeSearchLoggedModels(d *decoder, m *protos.SearchLoggedModels, f *fieldsOfSearchLoggedModels) {
+	for more := d.object(); more; more = d.next('}') {
+		switch d.name() {
+		case "experiment_ids":
+			if d.opens('[', m.ExperimentIds != nil) {
+				for more := true; more; more = d.next(']') {
+					var item string
+					item = d.string()
+					m.ExperimentIds = append(m.ExperimentIds, item)
+				}
+			}
+		case "filter":
+			if d.present(m.Filter != nil) {
+				f.Filter = d.string()
+				m.Filter = &f.Filter
+			}
+		case "datasets":
+			if d.opens('[', m.Datasets != nil) {
+				var boxes slab[boxOfSearchLoggedModels_Dataset]
+				for more := true; more; more = d.next(']') {
+					box := boxes.next()
+					decodeSearchLoggedModels_Dataset(d, &box.message, &box.fields)
+					m.Datasets = append(m.Datasets, &box.message)
+				}
+			}
+		case "max_results":
+			if d.present(m.MaxResults != nil) {
+				f.MaxResults = d.int32()
+				m.MaxResults = &f.MaxResults
+			}
+		case "order_by":
+			if d.opens('[', m.OrderBy != nil) {
+				var boxes slab[boxOfSearchLoggedModels_OrderBy]
+				for more := true; more; more = d.next(']') {
+					box := boxes.next()
+					decodeSearchLoggedModels_OrderBy(d, &box.message, &box.fields)
+					m.OrderBy = append(m.OrderBy, &box.message)
+				}
+			}
+		case "page_token":
+			if d.present(m.PageToken != nil) {
+				f.PageToken = d.string()
+				m.PageToken = &f.PageToken
+			}
+		default:
+			d.fail()
+		}
+	}
+}
+
+type fieldsOfSearchLoggedModels_Dataset struct {
+	DatasetName   string
+	DatasetDigest string
+}
+
+type boxOfSearchLoggedModels_Dataset struct {
+	fields  fieldsOfSearchLoggedModels_Dataset
+	message protos.SearchLoggedModels_Dataset
+}
+
+func decodeSearchLoggedModels_Dataset(d *decoder, m *protos.SearchLoggedModels_Dataset, f *fieldsOfSearchLoggedModels_Dataset) {
+	for more := d.object(); more; more = d.next('}') {
+		switch d.name() {
+		case "dataset_name":
+			if d.present(m.DatasetName != nil) {
+				f.DatasetName = d.string()
+				m.DatasetName = &f.DatasetName
+			}
+		case "dataset_digest":
+			if d.present(m.DatasetDigest != nil) {
+				f.DatasetDigest = d.string()
+				m.DatasetDigest = &f.DatasetDigest
+			}
+		default:
+			d.fail()
+		}
+	}
+}
+
+type fieldsOfSearchLoggedModels_OrderBy struct {
+	FieldName     string
+	Ascending     bool
+	DatasetName   string
+	DatasetDigest string
+}
+
+type boxOfSearchLoggedModels_OrderBy struct {
+	fields  fieldsOfSearchLoggedModels_OrderBy
+	message protos.SearchLoggedModels_OrderBy
+}
+
+func decodeSearchLoggedModels_OrderBy(d *decoder, m *protos.SearchLoggedModels_OrderBy, f *fieldsOfSearchLoggedModels_OrderBy) {
+	for more := d.object(); more; more = d.next('}') {
+		switch d.name() {
+		case "field_name":
+			if d.present(m.FieldName != nil) {
+				f.FieldName = d.string()
+				m.FieldName = &f.FieldName
+			}
+		case "ascending":
+			if d.present(m.Ascending != nil) {
+				f.Ascending = d.bool()
+				m.Ascending = &f.Ascending
+			}
+		case "dataset_name":
+			if d.present(m.DatasetName != nil) {
+				f.DatasetName = d.string()
+				m.DatasetName = &f.DatasetName
+			}
+		case "dataset_digest":
+			if d.present(m.DatasetDigest != nil) {
+				f.DatasetDigest = d.string()
+				m.DatasetDigest = &f.DatasetDigest
+			}
+		default:
+			d.fail()
+		}
+	}
+}
+
+type fieldsOfSetLoggedModelTags struct {
+	ModelId string
+}
+
+type boxOfSetLoggedModelTags struct {
+	fields  fieldsOfSetLoggedModelTags
+	message protos.SetLoggedModelTags
+}
+
+func decodeSetLoggedModelTags(d *decoder, m *protos.SetLoggedModelTags, f *fieldsOfSetLoggedModelTags) {
+	for more := d.object(); more; more = d.next('}') {
+		switch d.name() {
+		case "model_id":
+			if d.present(m.ModelId != nil) {
+				f.ModelId = d.string()
+				m.ModelId = &f.ModelId
+			}
+		case "tags":
+			if d.opens('[', m.Tags != nil) {
+				var boxes slab[boxOfLoggedModelTag]
+				for more := true; more; more = d.next(']') {
+					box := boxes.next()
+					decodeLoggedModelTag(d, &box.message, &box.fields)
+					m.Tags = append(m.Tags, &box.message)
+				}
+			}
+		default:
+			d.fail()
+		}
+	}
+}
+
+type fieldsOfDeleteLoggedModelTag struct {
+	ModelId string
+	TagKey  string
+}
+
+type boxOfDeleteLoggedModelTag struct {
+	fields  fieldsOfDeleteLoggedModelTag
+	message protos.DeleteLoggedModelTag
+}
+
+func decodeDeleteLoggedModelTag(d *decoder, m *protos.DeleteLoggedModelTag, f *fieldsOfDeleteLoggedModelTag) {
+	for more := d.object(); more; more = d.next('}') {
+		switch d.name() {
+		case "model_id":
+			if d.present(m.ModelId != nil) {
+				f.ModelId = d.string()
+				m.ModelId = &f.ModelId
+			}
+		case "tag_key":
+			if d.present(m.TagKey != nil) {
+				f.TagKey = d.string()
+				m.TagKey = &f.TagKey
+			}
+		default:
+			d.fail()
+		}
+	}
+}
+
+type fieldsOfLogLoggedModelParamsRequest struct {
+	ModelId string
+}
+
+type boxOfLogLoggedModelParamsRequest struct {
+	fields  fieldsOfLogLoggedModelParamsRequest
+	message protos.LogLoggedModelParamsRequest
+}
+
+func decodeLogLoggedModelParamsRequest(d *decoder, m *protos.LogLoggedModelParamsRequest, f *fieldsOfLogLoggedModelParamsRequest) {
+	for more := d.object(); more; more = d.next('}') {
+		switch d.name() {
+		case "model_id":
+			if d.present(m.ModelId != nil) {
+				f.ModelId = d.string()
+				m.ModelId = &f.ModelId
+			}
+		case "params":
+			if d.opens('[', m.Params != nil) {
+				var boxes slab[boxOfLoggedModelParameter]
+				for more := true; more; more = d.next(']') {
+					box := boxes.next()
+					decodeLoggedModelParameter(d, &box.message, &box.fields)
+					m.Params = append(m.Params, &box.message)
+				}
 			}
 		default:
 			d.fail()

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"unicode"
 
 	"github.com/mlflow/mlflow-go/pkg/pyfmt"
 )
@@ -16,7 +15,7 @@ const pythonNotANumber = "nan"
 // pythonInt reads text as Python's int() does: spaces around, a sign, underscores between digits,
 // any script's decimal digits. The result is canonical: no plus, no leading zeros, no "-0".
 func pythonInt(text string) (string, bool) {
-	text, ok := pythonNumber(text)
+	text, ok := pyfmt.Numeral(text)
 	if !ok {
 		return "", false
 	}
@@ -47,77 +46,20 @@ func canonicalInt(digits string, negative bool) string {
 	}
 }
 
-// pythonFloat reads text as Python's float() does: as pythonInt, and decimals, exponents,
-// infinities and NaN in any case. What is too large is an infinity.
-func pythonFloat(text string) (float64, bool) {
-	text, ok := pythonNumber(text)
-	if !ok {
-		return 0, false
-	}
+// pythonFloat reads text as Python's float() does.
+func pythonFloat(text string) (float64, bool) { return pyfmt.ParseFloat(text) }
 
-	unsigned := strings.TrimPrefix(text, "-")
-	if unsigned == text {
-		unsigned = strings.TrimPrefix(text, "+")
-	}
+// parseFloat is strconv.ParseFloat, of a number, with infinities for what is too large.
+func parseFloat(text string) float64 {
+	value, _ := strconv.ParseFloat(text, 64) // out of range it returns ±Inf
 
-	sign := 1.0
-	if strings.HasPrefix(text, "-") {
-		sign = -1
-	}
-
-	switch strings.ToLower(unsigned) {
-	case "inf", "infinity":
-		return math.Inf(int(sign)), true
-	case pythonNotANumber:
-		return math.Copysign(pythonNaN(), sign), true
-	}
-
-	// What else strconv accepts: hexadecimal, names, a second sign.
-	if unsigned == "" || (unsigned[0] != '.' && !isDigit(unsigned[0])) ||
-		strings.Trim(unsigned, "0123456789.eE+-") != "" {
-		return 0, false
-	}
-
-	return parseFloat(text)
-}
-
-// parseFloat is strconv.ParseFloat with infinities for what is too large.
-func parseFloat(text string) (float64, bool) {
-	value, err := strconv.ParseFloat(text, 64)
-
-	return value, err == nil || math.IsInf(value, 0)
+	return value
 }
 
 // pythonNaN is float("nan"), whose bits differ from Go's.
-func pythonNaN() float64 {
-	const bits = 0x7ff8000000000000
-
-	return math.Float64frombits(bits)
-}
+func pythonNaN() float64 { return pyfmt.NaN() }
 
 func isDigit(c byte) bool { return '0' <= c && c <= '9' }
-
-// pythonNumber does what int() and float() share: other scripts' digits become ASCII, spaces around
-// are cut, and underscores between digits dropped. Only in text that isn't all ASCII is every
-// space of Unicode's a space.
-func pythonNumber(text string) (string, bool) {
-	if strings.ContainsFunc(text, func(r rune) bool { return r > unicode.MaxASCII }) {
-		text = strings.TrimFunc(pyfmt.ASCIIDigits(text), pyfmt.IsSpace)
-	}
-
-	text = strings.Trim(text, " \t\n\v\f\r")
-	if !strings.Contains(text, "_") {
-		return text, true
-	}
-
-	for i := range len(text) {
-		if text[i] == '_' && (i == 0 || i == len(text)-1 || !isDigit(text[i-1]) || !isDigit(text[i+1])) {
-			return "", false
-		}
-	}
-
-	return strings.ReplaceAll(text, "_", ""), true
-}
 
 // AppendFloat appends a float as Python's repr spells it: the shortest digits that read back the
 // same, an exponent of at least two digits below 1e-4 and from 1e16, otherwise a point. Not a

@@ -554,7 +554,7 @@ func convertInteger(value any) (string, error) {
 			return intDigits(value), nil
 		}
 
-		number, _ := parseFloat(string(value))
+		number := parseFloat(string(value))
 		if number != math.Trunc(number) || math.IsInf(number, 0) || math.IsNaN(number) {
 			return "", parseErrorf("Couldn't parse integer: %s", str(value))
 		}
@@ -685,7 +685,7 @@ func enumDigits(value any) (string, error) {
 			return intDigits(value), nil
 		}
 
-		number, _ := parseFloat(string(value))
+		number := parseFloat(string(value))
 
 		switch {
 		case math.IsNaN(number):
@@ -793,12 +793,12 @@ func numberFloat(number json.Number) (float64, error) {
 	}
 
 	if isFloat(number) {
-		value, _ := parseFloat(string(number))
+		value := parseFloat(string(number))
 
 		return value, nil
 	}
 
-	value, _ := parseFloat(intDigits(number))
+	value := parseFloat(intDigits(number))
 	if math.IsInf(value, 0) {
 		return 0, parseErrorf("int too large to convert to float")
 	}

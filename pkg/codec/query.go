@@ -1,8 +1,12 @@
 package codec
 
 import (
+	"bytes"
 	"strings"
 	"unicode/utf8"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
 // parseQuery splits a query into its arguments as werkzeug does: '+' is a space, blank values
@@ -30,6 +34,16 @@ func unquote(text string) string {
 		return text
 	}
 
+	decoded := percentDecode(text)
+	if utf8.Valid(decoded) {
+		return string(decoded)
+	}
+
+	return quoteInvalid(decoded)
+}
+
+// percentDecode replaces what is escaped; an escape that isn't one stays.
+func percentDecode(text string) []byte {
 	decoded := make([]byte, 0, len(text))
 
 	for i := 0; i < len(text); i++ {
@@ -41,11 +55,25 @@ func unquote(text string) string {
 		}
 	}
 
-	if utf8.Valid(decoded) {
-		return string(decoded)
-	}
+	return decoded
+}
 
-	return quoteInvalid(decoded)
+// Arguments returns the values of a query's arguments by their names (flask.Request.args).
+func Arguments(rawQuery string) map[string][]string { return parseQuery(rawQuery) }
+
+// PathParameter decodes a segment of a path as the WSGI server in front of Flask does. It is no
+// parameter to Flask when a slash was escaped in it: the path is another one then. Nor is ok what
+// isn't UTF-8, of which Python keeps only parts.
+func PathParameter(segment string) (value string, ok bool) {
+	decoded := percentDecode(segment)
+
+	return string(decoded), utf8.Valid(decoded) && !bytes.ContainsRune(decoded, '/')
+}
+
+// SetParameter puts a path's parameter into the message's field of that name, which must hold text.
+func SetParameter(m proto.Message, name, value string) {
+	message := m.ProtoReflect()
+	message.Set(message.Descriptor().Fields().ByName(protoreflect.Name(name)), protoreflect.ValueOfString(value))
 }
 
 // quoteInvalid escapes the bytes that aren't part of UTF-8.

@@ -256,7 +256,7 @@ func (s source) json(depth int) any {
 	default:
 		object := &Raw{}
 		for range s.IntN(3) {
-			object.set(s.text(), s.json(depth+1))
+			object.Set(s.text(), s.json(depth+1))
 		}
 
 		return object

@@ -59,8 +59,8 @@ func (r *Raw) All() iter.Seq2[string, any] {
 	}
 }
 
-// set adds or replaces a member; a replaced one keeps its place, as in a Python dict.
-func (r *Raw) set(name string, value any) {
+// Set adds or replaces a member; a replaced one keeps its place, as in a Python dict.
+func (r *Raw) Set(name string, value any) {
 	if i := r.find(name); i >= 0 {
 		r.members[i].value = value
 

@@ -174,6 +174,9 @@ func hasSurrogate(s string) bool {
 	return false
 }
 
+// Parse parses a JSON document into the values that Raw holds, as Python's json.loads does.
+func Parse(text string) (any, error) { return loads(text) }
+
 // loads parses a JSON document as Python's json.loads does. NaN, Infinity and -Infinity are
 // numbers, of equal names the last wins, and nothing may follow the value.
 func loads(text string) (any, error) {
@@ -352,7 +355,7 @@ func (r *reader) object() (*Raw, error) {
 			return nil, err
 		}
 
-		object.set(name, value)
+		object.Set(name, value)
 		r.space()
 
 		if r.take('}') {

@@ -33,6 +33,9 @@ type Request struct {
 	Regular bool
 }
 
+// IsMalformed tells of a body that isn't JSON at all, which MLflow takes for an empty object.
+func (r *Request) IsMalformed() bool { return errors.Is(r.ParseError, ErrMalformed) }
+
 // DecodeBody reads a JSON body into m, which must be empty. The error is one that a client is to
 // see: a field spelled in two ways, or a body that is JSON but no object.
 func DecodeBody(body []byte, m proto.Message) (*Request, error) {
@@ -97,7 +100,7 @@ func DecodeQuery(rawQuery []byte, m proto.Message) (*Request, error) {
 			return nil, err
 		}
 
-		d.raw.set(name, value)
+		d.raw.Set(name, value)
 	}
 
 	return &d.Request, d.parse()

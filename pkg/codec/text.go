@@ -106,6 +106,10 @@ var (
 	compactStyle = jsonStyle{item: ",", colon: ":", sorted: true}
 )
 
+// AppendJSON appends a value as json.dumps(value) does, with its members in their order. It takes
+// what AppendCompact takes.
+func AppendJSON(dst []byte, value any) []byte { return plainStyle.append(dst, value) }
+
 // AppendCompact appends a value as json.dumps(value, sort_keys=True, separators=(",", ":")) does,
 // which is how MLflow quotes values in its messages. It takes what Raw holds, and what
 // encoding/json makes of Go values otherwise.

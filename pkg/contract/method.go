@@ -21,10 +21,31 @@ type Method struct {
 	Service   string
 	Name      string
 	Endpoints []Endpoint
+	Path      PathUse
 	// NewRequest makes an empty request message.
 	NewRequest func() proto.Message
 	// Call passes the request to a service, which must implement the method's interface.
 	Call func(ctx context.Context, service any, request proto.Message) (proto.Message, error)
+}
+
+// PathUse is what MLflow's handler of a method makes of the parameters in the method's path, which are
+// fields of its request.
+type PathUse int
+
+const (
+	// PathReplaces has them take the place of what the body says, once that has been judged.
+	PathReplaces PathUse = iota
+	// PathOnly is for handlers that read nothing else: no body, no query.
+	PathOnly
+	// PathIgnored is for handlers that go by the body.
+	PathIgnored
+)
+
+// With returns the method with another use of its path.
+func (m Method) With(use PathUse) Method {
+	m.Path = use
+
+	return m
 }
 
 // message is satisfied by *T when T is a generated message.

@@ -65,8 +65,44 @@ var Methods = []Method{
 	Unary("MlflowService", "getMetricHistory", MlflowService.GetMetricHistory,
 		Endpoint{Verb: "GET", Path: "/mlflow/metrics/get-history", Version: 2},
 	),
+	Unary("MlflowService", "getMetricHistoryBulkInterval", MlflowService.GetMetricHistoryBulkInterval,
+		Endpoint{Verb: "GET", Path: "/mlflow/metrics/get-history-bulk-interval", Version: 2},
+	),
 	Unary("MlflowService", "logBatch", MlflowService.LogBatch,
 		Endpoint{Verb: "POST", Path: "/mlflow/runs/log-batch", Version: 2},
+	),
+	Unary("MlflowService", "logModel", MlflowService.LogModel,
+		Endpoint{Verb: "POST", Path: "/mlflow/runs/log-model", Version: 2},
+	),
+	Unary("MlflowService", "logInputs", MlflowService.LogInputs,
+		Endpoint{Verb: "POST", Path: "/mlflow/runs/log-inputs", Version: 2},
+	),
+	Unary("MlflowService", "logOutputs", MlflowService.LogOutputs,
+		Endpoint{Verb: "POST", Path: "/mlflow/runs/outputs", Version: 2},
+	),
+	Unary("MlflowService", "createLoggedModel", MlflowService.CreateLoggedModel,
+		Endpoint{Verb: "POST", Path: "/mlflow/logged-models", Version: 2},
+	),
+	Unary("MlflowService", "finalizeLoggedModel", MlflowService.FinalizeLoggedModel,
+		Endpoint{Verb: "PATCH", Path: "/mlflow/logged-models/{model_id}", Version: 2},
+	).With(PathIgnored),
+	Unary("MlflowService", "getLoggedModel", MlflowService.GetLoggedModel,
+		Endpoint{Verb: "GET", Path: "/mlflow/logged-models/{model_id}", Version: 2},
+	).With(PathOnly),
+	Unary("MlflowService", "deleteLoggedModel", MlflowService.DeleteLoggedModel,
+		Endpoint{Verb: "DELETE", Path: "/mlflow/logged-models/{model_id}", Version: 2},
+	).With(PathOnly),
+	Unary("MlflowService", "searchLoggedModels", MlflowService.SearchLoggedModels,
+		Endpoint{Verb: "POST", Path: "/mlflow/logged-models/search", Version: 2},
+	),
+	Unary("MlflowService", "setLoggedModelTags", MlflowService.SetLoggedModelTags,
+		Endpoint{Verb: "PATCH", Path: "/mlflow/logged-models/{model_id}/tags", Version: 2},
+	),
+	Unary("MlflowService", "deleteLoggedModelTag", MlflowService.DeleteLoggedModelTag,
+		Endpoint{Verb: "DELETE", Path: "/mlflow/logged-models/{model_id}/tags/{tag_key}", Version: 2},
+	).With(PathOnly),
+	Unary("MlflowService", "LogLoggedModelParams", MlflowService.LogLoggedModelParams,
+		Endpoint{Verb: "POST", Path: "/mlflow/logged-models/{model_id}/params", Version: 2},
 	),
 }
 
@@ -127,38 +163,6 @@ var Proxied = []ProxiedMethod{
 			{Verb: "POST", Path: "/mlflow/artifacts/presigned-download-url", Version: 2},
 		},
 		Reason: "reads or writes artifact storage, for which MLflow's Python clients of each provider are used",
-	},
-	{
-		Service: "MlflowService",
-		Name:    "getMetricHistoryBulkInterval",
-		Endpoints: []Endpoint{
-			{Verb: "GET", Path: "/mlflow/metrics/get-history-bulk-interval", Version: 2},
-		},
-		Reason: "not ported to Go yet",
-	},
-	{
-		Service: "MlflowService",
-		Name:    "logModel",
-		Endpoints: []Endpoint{
-			{Verb: "POST", Path: "/mlflow/runs/log-model", Version: 2},
-		},
-		Reason: "not ported to Go yet",
-	},
-	{
-		Service: "MlflowService",
-		Name:    "logInputs",
-		Endpoints: []Endpoint{
-			{Verb: "POST", Path: "/mlflow/runs/log-inputs", Version: 2},
-		},
-		Reason: "not ported to Go yet",
-	},
-	{
-		Service: "MlflowService",
-		Name:    "logOutputs",
-		Endpoints: []Endpoint{
-			{Verb: "POST", Path: "/mlflow/runs/outputs", Version: 2},
-		},
-		Reason: "not ported to Go yet",
 	},
 	{
 		Service: "MlflowService",
@@ -354,75 +358,11 @@ var Proxied = []ProxiedMethod{
 	},
 	{
 		Service: "MlflowService",
-		Name:    "createLoggedModel",
-		Endpoints: []Endpoint{
-			{Verb: "POST", Path: "/mlflow/logged-models", Version: 2},
-		},
-		Reason: "not ported to Go yet",
-	},
-	{
-		Service: "MlflowService",
-		Name:    "finalizeLoggedModel",
-		Endpoints: []Endpoint{
-			{Verb: "PATCH", Path: "/mlflow/logged-models/{model_id}", Version: 2},
-		},
-		Reason: "not ported to Go yet",
-	},
-	{
-		Service: "MlflowService",
-		Name:    "getLoggedModel",
-		Endpoints: []Endpoint{
-			{Verb: "GET", Path: "/mlflow/logged-models/{model_id}", Version: 2},
-		},
-		Reason: "not ported to Go yet",
-	},
-	{
-		Service: "MlflowService",
-		Name:    "deleteLoggedModel",
-		Endpoints: []Endpoint{
-			{Verb: "DELETE", Path: "/mlflow/logged-models/{model_id}", Version: 2},
-		},
-		Reason: "not ported to Go yet",
-	},
-	{
-		Service: "MlflowService",
-		Name:    "searchLoggedModels",
-		Endpoints: []Endpoint{
-			{Verb: "POST", Path: "/mlflow/logged-models/search", Version: 2},
-		},
-		Reason: "not ported to Go yet",
-	},
-	{
-		Service: "MlflowService",
-		Name:    "setLoggedModelTags",
-		Endpoints: []Endpoint{
-			{Verb: "PATCH", Path: "/mlflow/logged-models/{model_id}/tags", Version: 2},
-		},
-		Reason: "not ported to Go yet",
-	},
-	{
-		Service: "MlflowService",
-		Name:    "deleteLoggedModelTag",
-		Endpoints: []Endpoint{
-			{Verb: "DELETE", Path: "/mlflow/logged-models/{model_id}/tags/{tag_key}", Version: 2},
-		},
-		Reason: "not ported to Go yet",
-	},
-	{
-		Service: "MlflowService",
 		Name:    "listLoggedModelArtifacts",
 		Endpoints: []Endpoint{
 			{Verb: "GET", Path: "/mlflow/logged-models/{model_id}/artifacts/directories", Version: 2},
 		},
 		Reason: "reads or writes artifact storage, for which MLflow's Python clients of each provider are used",
-	},
-	{
-		Service: "MlflowService",
-		Name:    "LogLoggedModelParams",
-		Endpoints: []Endpoint{
-			{Verb: "POST", Path: "/mlflow/logged-models/{model_id}/params", Version: 2},
-		},
-		Reason: "not ported to Go yet",
 	},
 	{
 		Service: "MlflowService",

@@ -3,10 +3,12 @@ package handlers_test
 import (
 	"bufio"
 	_ "embed"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"net/http"
@@ -20,6 +22,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/mlflow/mlflow-go/pkg/codec"
 	"github.com/mlflow/mlflow-go/pkg/contract"
@@ -56,6 +59,7 @@ type side struct {
 	answer func(t *testing.T, e exchange) answer
 	dump   func(t *testing.T) []string
 	runs   []string
+	models []string
 }
 
 // newOurs starts what the server makes of an environment.
@@ -96,26 +100,28 @@ func newOurs(t *testing.T, uri string, environment map[string]string) *side {
 func serve(t *testing.T, service contract.MlflowService, e exchange) answer {
 	t.Helper()
 
-	method := methodAt(t, e)
+	method, path := methodAt(t, e)
 	message := method.NewRequest()
 
-	var (
-		request *codec.Request
-		err     error
-	)
+	var err error
 
+	if method.Path != contract.PathOnly {
+		err = readMessage(t, method, message, e)
+	}
+
+	for name, value := range path {
+		if method.Path != contract.PathIgnored {
+			codec.SetParameter(message, name, value)
+		}
+	}
+
+	ctx := t.Context()
 	if e.method == "GET" {
-		request, err = codec.DecodeQuery([]byte(e.query()), message)
-	} else {
-		request, err = codec.DecodeBody(e.body(t), message)
+		ctx = contract.WithQuery(ctx, e.query())
 	}
 
 	if err == nil {
-		err = validation.Check(method, request)
-	}
-
-	if err == nil {
-		response, failed := method.Call(t.Context(), service, message)
+		response, failed := method.Call(ctx, service, message)
 		if failed == nil {
 			return answer{http.StatusOK, string(codec.Encode(nil, response))}
 		}
@@ -128,26 +134,80 @@ func serve(t *testing.T, service contract.MlflowService, e exchange) answer {
 	return answer{codec.HTTPStatus(failure.Code), string(codec.EncodeError(nil, failure))}
 }
 
-func methodAt(t *testing.T, e exchange) contract.Method {
+func readMessage(t *testing.T, method contract.Method, message proto.Message, e exchange) error {
+	t.Helper()
+
+	var (
+		request *codec.Request
+		err     error
+	)
+
+	if e.method == "GET" && len(e.members) > 0 {
+		request, err = codec.DecodeQuery([]byte(e.query()), message)
+	} else {
+		request, err = codec.DecodeBody(e.body(t), message)
+	}
+
+	if err != nil {
+		return err
+	}
+
+	return validation.Check(method, request)
+}
+
+// methodAt finds the method of a request and the parameters in its path.
+func methodAt(t *testing.T, e exchange) (contract.Method, map[string]string) {
 	t.Helper()
 
 	for _, method := range contract.Methods {
 		for _, endpoint := range method.Endpoints {
-			if endpoint.Verb == e.method && endpoint.Path == "/mlflow/"+e.path {
-				return method
+			if path, ok := match(t, endpoint.Path, "/mlflow/"+e.path); ok && endpoint.Verb == e.method {
+				return method, path
 			}
 		}
 	}
 
 	t.Fatalf("no method answers %s %s", e.method, e.path)
 
-	return contract.Method{}
+	return contract.Method{}, nil
+}
+
+func match(t *testing.T, pattern, path string) (parameters map[string]string, ok bool) {
+	t.Helper()
+
+	wanted, given := strings.Split(pattern, "/"), strings.Split(path, "/")
+	if len(wanted) != len(given) {
+		return nil, false
+	}
+
+	parameters = make(map[string]string)
+
+	for i, segment := range wanted {
+		switch {
+		case strings.HasPrefix(segment, "{"):
+			value, err := url.PathUnescape(given[i])
+			require.NoError(t, err)
+
+			parameters[strings.Trim(segment, "{}")] = value
+		case segment != given[i]:
+			return nil, false
+		}
+	}
+
+	return parameters, true
 }
 
 func (e exchange) query() string {
 	query := make(url.Values)
 	for name, value := range e.members {
-		query.Set(name, fmt.Sprint(value))
+		list, isList := value.([]any)
+		if !isList {
+			list = []any{value}
+		}
+
+		for _, item := range list {
+			query.Add(name, fmt.Sprint(item))
+		}
 	}
 
 	return query.Encode()
@@ -225,12 +285,13 @@ func newMLflow(t *testing.T, uri string, environment map[string]string) *side {
 }
 
 var (
-	runIDPattern  = regexp.MustCompile(`[0-9a-f]{32}`)
-	timePattern   = regexp.MustCompile(`\b1[78]\d{11}\b`)
-	namePattern   = regexp.MustCompile(`\b[a-z]+-[a-z]+-\d{1,4}\b`)
-	sqlPattern    = regexp.MustCompile(`(\\nDETAIL|\\n\[SQL).*", "sqlstate"`)
-	flushPattern  = regexp.MustCompile(`\(raised as a result of [^)]*\)\\n`)
-	driverPattern = regexp.MustCompile(`\(psycopg2?\.(errors\.)?\w+\)`)
+	modelIDPattern = regexp.MustCompile(`m-[0-9a-f]{32}`)
+	runIDPattern   = regexp.MustCompile(`[0-9a-f]{32}`)
+	timePattern    = regexp.MustCompile(`\b1[78]\d{11}\b`)
+	namePattern    = regexp.MustCompile(`\b[a-z]+-[a-z]+-\d{1,4}\b`)
+	sqlPattern     = regexp.MustCompile(`(\\nDETAIL|\\n\[SQL).*", "sqlstate"`)
+	flushPattern   = regexp.MustCompile(`\(raised as a result of [^)]*\)\\n`)
+	driverPattern  = regexp.MustCompile(`\(psycopg2?\.(errors\.)?\w+\)`)
 )
 
 // exchange sends a request and gives the answer with what differs by nature made the same: ids,
@@ -238,10 +299,19 @@ var (
 func (s *side) exchange(t *testing.T, e exchange) answer {
 	t.Helper()
 
-	a := s.answer(t, exchange{e.method, e.path, s.resolve(e.members).(map[string]any)})
+	path := e.path
+	for i, id := range s.models {
+		path = strings.ReplaceAll(path, "$model"+strconv.Itoa(i), id)
+	}
+
+	a := s.answer(t, exchange{e.method, path, s.resolve(e.members).(map[string]any)})
 
 	if e.path == "runs/create" && a.Status == http.StatusOK {
 		s.runs = append(s.runs, runIDPattern.FindString(a.Body))
+	}
+
+	if e.method == "POST" && e.path == "logged-models" && a.Status == http.StatusOK {
+		s.models = append(s.models, modelIDPattern.FindString(a.Body))
 	}
 
 	a.Body = s.normal(a.Body)
@@ -250,6 +320,10 @@ func (s *side) exchange(t *testing.T, e exchange) answer {
 }
 
 func (s *side) normal(text string) string {
+	for i, id := range s.models {
+		text = strings.ReplaceAll(text, id, "$model"+strconv.Itoa(i))
+	}
+
 	for i, id := range s.runs {
 		text = strings.ReplaceAll(text, id, "$run"+strconv.Itoa(i))
 	}
@@ -272,7 +346,20 @@ func (s *side) resolve(value any) any {
 			}
 		}
 
+		if number, found := strings.CutPrefix(value, "$model"); found {
+			if i, err := strconv.Atoi(number); err == nil && i < len(s.models) {
+				return s.models[i]
+			}
+		}
+
 		return value
+	case []any:
+		resolved := make([]any, len(value))
+		for i, item := range value {
+			resolved[i] = s.resolve(item)
+		}
+
+		return resolved
 	case map[string]any:
 		resolved := make(map[string]any, len(value))
 		for name, member := range value {
@@ -300,6 +387,9 @@ func dump(t *testing.T, db *database.DB) []string {
 		"params":         `"key", value, run_uuid`,
 		"metrics":        `"key", value, timestamp, step, is_nan, run_uuid`,
 		"latest_metrics": `"key", value, timestamp, step, is_nan, run_uuid`,
+		"datasets":       "experiment_id, name, digest, dataset_source_type, dataset_source, dataset_schema, dataset_profile",
+		"inputs":         "source_type, source_id, destination_type, destination_id, step",
+		"input_tags":     "(SELECT i.destination_id FROM inputs i WHERE i.input_uuid = input_tags.input_uuid), name, value",
 	} {
 		require.NoError(t, db.Read(t.Context(), func(tx *database.Tx) error {
 			found, err := tx.Query("SELECT " + columns + " FROM " + table)
@@ -350,9 +440,14 @@ func TestAgreesWithMLflow(t *testing.T) {
 				exchanges []exchange
 			}{
 				{"Rules", rules()}, {"Names", names()}, {"Logging", logging()},
+				{"Histories", histories()},
+				{"Inputs", inputs()},
+				{"SearchLoggedModels", searchLoggedModels(source.Name == "sqlite")},
+				{"LoggedModels", loggedModels()},
 			} {
 				t.Run(part.name, func(t *testing.T) {
 					theirs.runs, ours.runs = nil, nil
+					theirs.models, ours.models = nil, nil
 
 					compare(t, source, theirs, ours, part.exchanges)
 				})
@@ -378,8 +473,7 @@ func compare(t *testing.T, source databasetest.Source, theirs, ours *side, excha
 
 	for i, e := range exchanges {
 		want, got := theirs.exchange(t, e), ours.exchange(t, e)
-		if strings.Contains(e.path, "/get") && e.path != "metrics/get-history" &&
-			want.Status == got.Status && source.Name == "postgresql" {
+		if isUnordered(e) && want.Status == got.Status && source.Name == "postgresql" {
 			want.Body, got.Body = unordered(t, want.Body), unordered(t, got.Body)
 		}
 
@@ -392,7 +486,13 @@ func compare(t *testing.T, source databasetest.Source, theirs, ours *side, excha
 	require.Equal(t, theirs.rows(t), ours.rows(t))
 }
 
-// unordered sorts the lists of tags, params and metrics in an answer. PostgreSQL gives rows without
+// isUnordered tells of answers with lists that no ORDER BY orders.
+func isUnordered(e exchange) bool {
+	return strings.Contains(e.path, "/get") && !strings.HasPrefix(e.path, "metrics/") ||
+		strings.HasPrefix(e.path, "logged-models")
+}
+
+// unordered sorts the lists in an answer. PostgreSQL gives rows without
 // ORDER BY as they lie in the table, where an update moves them.
 func unordered(t *testing.T, body string) string {
 	t.Helper()
@@ -410,12 +510,20 @@ func unordered(t *testing.T, body string) string {
 
 func sortByKey(value any) {
 	object, _ := value.(map[string]any)
-	for _, member := range object {
+	for name, member := range object {
 		sortByKey(member)
 
 		list, _ := member.([]any)
+		for _, item := range list {
+			sortByKey(item)
+		}
+
+		if name == "models" { // what was searched for is in order
+			continue
+		}
+
 		slices.SortFunc(list, func(a, b any) int {
-			return strings.Compare(fmt.Sprint(a.(map[string]any)["key"]), fmt.Sprint(b.(map[string]any)["key"]))
+			return strings.Compare(fmt.Sprint(a), fmt.Sprint(b)) // maps are printed by key
 		})
 	}
 }
@@ -668,4 +776,256 @@ func logging() []exchange {
 	}
 
 	return exchanges
+}
+
+// inputs are what runs were given and brought about.
+func inputs() []exchange {
+	long := strings.Repeat
+	dataset := func(fields m) m {
+		whole := m{"name": "d", "digest": "1", "source_type": "local", "source": "/x"}
+		maps.Copy(whole, fields)
+
+		return whole
+	}
+	log := func(fields ...m) exchange {
+		inputs := make([]any, len(fields))
+		for i, f := range fields {
+			inputs[i] = m{"dataset": dataset(f), "tags": []any{m{"key": "mlflow.data.context", "value": "train"}}}
+		}
+
+		return post("runs/log-inputs", m{"run_id": "$run0", "datasets": inputs})
+	}
+	model := func(text string) exchange {
+		return post("runs/log-model", m{"run_id": "$run0", "model_json": text})
+	}
+
+	return []exchange{
+		post("runs/create", m{"experiment_id": "0"}), post("runs/create", m{"experiment_id": "0"}),
+		post("runs/log-inputs", m{}), post("runs/log-inputs", m{"run_id": ""}), post("runs/log-inputs", m{"run_id": "*"}),
+		post("runs/log-inputs", m{"run_uuid": "$run0"}), post("runs/log-inputs", m{"run_id": "nope"}),
+		post("runs/log-inputs", m{"run_id": "$run0"}), post("runs/log-inputs", m{"run_id": "$run0", "datasets": []any{}}),
+		post("runs/log-inputs", m{"run_id": "$run0", "datasets": []any{m{}}}),
+		post("runs/log-inputs", m{"run_id": "$run0", "datasets": []any{m{"dataset": m{"name": "only"}}}}),
+		log(m{}), log(m{}), log(m{"digest": "2"}, m{"digest": "2", "source": "/other"}), log(m{"name": "e"}, m{"digest": "2"}, m{"digest": "3", "schema": "", "profile": "p"}),
+		log(m{"schema": "s", "profile": "", "name": "it's"}),
+		log(m{"name": long("é", 500), "digest": long("é", 36)}), log(m{"name": long("n", 501)}), log(m{"digest": long("d", 37)}),
+		log(m{"source": long("s", 65536)}), log(m{"schema": long("s", 1048576)}), log(m{"name": "two"}, m{"name": long("n", 501)}),
+		post("runs/log-inputs", m{"run_id": "$run0", "datasets": []any{m{"dataset": dataset(m{"name": "t"}), "tags": []any{m{"key": "k", "value": "1"}, m{"key": "k", "value": "2"}}}}}),
+		post("runs/log-inputs", m{"run_id": "$run0", "datasets": []any{m{"dataset": dataset(m{"name": "t"}), "tags": []any{m{"key": long("k", 256)}}}}}),
+		post("runs/log-inputs", m{"run_id": "$run0", "datasets": []any{m{"dataset": dataset(m{"name": "t"}), "tags": []any{m{"value": long("k", 501)}}}}}),
+		post("runs/log-inputs", m{"run_id": "$run0", "datasets": []any{m{"dataset": dataset(m{"name": "t"}), "tags": []any{m{}}}}}),
+		post("runs/log-inputs", m{"run_id": "$run0", "models": []any{m{"model_id": "m-1"}, m{"model_id": "m-2"}, m{"model_id": "m-1"}, m{}}}),
+		post("runs/log-inputs", m{"run_id": "$run0", "models": []any{m{"model_id": "m-1"}, m{"model_id": "m-3"}}}),
+		post("runs/log-inputs", m{"run_id": "$run1", "models": []any{m{"model_id": "m-1"}}, "datasets": []any{m{"dataset": dataset(m{})}}}),
+		get("runs/get", m{"run_id": "$run0"}), get("runs/get", m{"run_id": "$run1"}),
+
+		post("runs/outputs", m{}), post("runs/outputs", m{"run_id": "$run0"}), post("runs/outputs", m{"run_id": "$run0", "models": []any{}}),
+		post("runs/outputs", m{"run_id": "nope", "models": []any{}}), post("runs/outputs", m{"run_id": "$run0", "models": "x"}),
+		post("runs/outputs", m{"run_id": "$run0", "models": []any{m{"model_id": "m-1", "step": 3}, m{"model_id": "m-2"}}}),
+		post("runs/outputs", m{"run_id": "$run0", "models": []any{m{"model_id": "m-3", "step": 3}, m{"model_id": "m-2"}}}),
+		post("runs/outputs", m{"run_id": "$run0", "models": []any{m{"step": -1}}}),
+		get("runs/get", m{"run_id": "$run0"}),
+
+		post("runs/log-model", m{}), post("runs/log-model", m{"run_id": "$run0"}), post("runs/log-model", m{"run_id": "$run0", "model_json": 5}),
+		model("{"), model("{}x"), model(`{"run_id": null, "flavors": {}, "utc_time_created": "t"}`),
+		post("runs/log-model", m{"run_id": "nope", "model_json": `{"artifact_path": "p", "flavors": {}, "utc_time_created": "t", "run_id": "x"}`}),
+		model(`{"artifact_path": "p", "flavors": {}, "utc_time_created": "2020-01-01 00:00:00", "run_id": "x"}`),
+		model(`{"model_uuid": "u", "utc_time_created": [1, 2.50, "é", null, true, {"a": "b"}], "run_id": null, "artifact_path": null, ` +
+			`"flavors": {"python": {"b": 1.0, "config": {"x": 1}, "a": [NaN, 1e400, 12345678901234567890]}, "x": 5, "y": null, "é": {"config": 1}}, "more": {"a": 1}}`),
+		model(`{"artifact_path": 5, "flavors": null, "utc_time_created": 17, "run_id": ["a"], "run_id": "last", "model_uuid": false, "signature": ` +
+			`{"inputs": "[{\"type\": \"double\", \"name\": \"a\", \"required\": true}]"}}`),
+		get("runs/get", m{"run_id": "$run0"}),
+		post("runs/set-tag", m{"run_id": "$run1", "key": "mlflow.log-model.history", "value": `[1.50, "\u00e9", {"b": 1, "a": 2}]`}),
+		post("runs/log-model", m{"run_id": "$run1", "model_json": `{"artifact_path": "p", "flavors": {}, "utc_time_created": "t", "run_id": "x"}`}),
+		get("runs/get", m{"run_id": "$run1"}),
+		post("runs/delete", m{"run_id": "$run0"}),
+		log(m{}), post("runs/outputs", m{"run_id": "$run0", "models": []any{}}),
+		model(`{"artifact_path": "p", "flavors": {}, "utc_time_created": "t", "run_id": "x"}`),
+	}
+}
+
+func patch(path string, members map[string]any) exchange { return exchange{"PATCH", path, members} }
+
+func remove(path string) exchange { return exchange{"DELETE", path, nil} }
+
+// loggedModels come by every branch of their life.
+func loggedModels() []exchange {
+	create := func(fields m) exchange {
+		whole := m{"experiment_id": "0"}
+		maps.Copy(whole, fields)
+
+		return post("logged-models", whole)
+	}
+	pairs := func(keys ...string) []any {
+		list := make([]any, len(keys))
+		for i, key := range keys {
+			list[i] = m{"key": key, "value": key + strconv.Itoa(i)}
+		}
+
+		return list
+	}
+
+	return []exchange{
+		post("runs/create", m{"experiment_id": "0"}),
+		post("experiments/create", m{"name": "gone with its models"}),
+		create(m{}), create(m{"name": "named", "model_type": "agent", "source_run_id": "$run0", "params": pairs("b", "a"), "tags": pairs("z", "y")}),
+		get("logged-models/$model0", nil), get("logged-models/$model1", nil), get("logged-models/$model1", m{"allow_deleted": "true", "model_id": "x"}),
+		create(m{"name": ""}), create(m{"name": "a/b"}), create(m{"name": "it's"}), create(m{"name": "a\"b.c"}), create(m{"name": "50%"}), create(m{"name": "é☃ "}),
+		create(m{"params": pairs("a", "a")}), create(m{"tags": pairs("a", "a")}), create(m{"params": []any{m{}}, "tags": []any{m{"key": "k"}}}),
+		create(m{"experiment_id": "12345"}), create(m{"experiment_id": "x"}), create(m{"experiment_id": ""}), create(m{"experiment_id": 0}), post("logged-models", m{}),
+		create(m{"params": "x"}), create(m{"tags": 5}), create(m{"name": 5}), create(m{"experimentId": "0"}),
+		patch("logged-models/$model0", m{"model_id": "$model0", "status": "LOGGED_MODEL_READY"}),
+		patch("logged-models/$model0", m{"model_id": "$model1", "status": 3}), patch("logged-models/$model0", m{"model_id": "$model1", "status": 0}),
+		patch("logged-models/$model0", m{"model_id": "$model0"}), patch("logged-models/$model0", m{"status": 2}), patch("logged-models/nope", m{"model_id": "nope", "status": 2}),
+		patch("logged-models/$model0", m{"model_id": "", "status": 2}), patch("logged-models/$model0", m{}),
+		post("logged-models/$model0/params", m{"model_id": "$model0", "params": pairs("b", "a")}), post("logged-models/$model0/params", m{"model_id": "$model1", "params": pairs("c")}),
+		post("logged-models/$model0/params", m{"model_id": "$model0", "params": pairs("d", "b")}), post("logged-models/$model0/params", m{"model_id": "$model0"}),
+		post("logged-models/$model0/params", m{"params": pairs("d")}), post("logged-models/nope/params", m{"model_id": "$model0"}),
+		patch("logged-models/$model0/tags", m{"tags": pairs("b", "a", "b")}), patch("logged-models/$model0/tags", m{"tags": pairs("a"), "model_id": "x"}),
+		patch("logged-models/$model0/tags", m{}), patch("logged-models/nope/tags", m{}), patch("logged-models/$model0/tags", m{"tags": "x"}),
+		patch("logged-models/$model0/tags", m{"tags": pairs("a b", "é%", "it's")}),
+		remove("logged-models/$model0/tags/b"), remove("logged-models/$model0/tags/b"), remove("logged-models/$model0/tags/a%20b"),
+		remove("logged-models/$model0/tags/%C3%A9%25"), remove("logged-models/$model0/tags/it's"), remove("logged-models/$model0/tags/it's"),
+		remove("logged-models/nope/tags/b"), remove("logged-models/it%27s/tags/b"),
+		get("logged-models/$model0", nil), get("logged-models/$model1", nil), get("logged-models/nope", nil), get("logged-models/%22a'%0A", nil), get("logged-models/search", nil),
+		post("runs/log-metric", m{"run_id": "$run0", "key": "m", "value": 1, "timestamp": 1, "model_id": "$model0", "dataset_name": "d", "dataset_digest": "x"}),
+		post("runs/log-metric", m{"run_id": "$run0", "key": "m", "value": "NaN", "timestamp": 2, "step": 3, "model_id": "$model0"}),
+		get("logged-models/$model0", nil),
+		remove("logged-models/$model0"), remove("logged-models/$model0"), remove("logged-models/nope"),
+		get("logged-models/$model0", nil), get("logged-models/$model0", m{"allow_deleted": "True"}), get("logged-models/$model0", m{"allow_deleted": "1"}), get("logged-models/$model1", m{"allow_deleted": "false"}),
+		patch("logged-models/$model0/tags", m{"tags": pairs("late")}), patch("logged-models/$model0", m{"model_id": "$model0", "status": 2}),
+		post("experiments/delete", m{"experiment_id": "2"}),
+		create(m{"experiment_id": "2"}),
+	}
+}
+
+// searchLoggedModels asks for a handful of models in many ways. Lax is a database that compares
+// columns with values of other types; PostgreSQL does with some of Python's drivers.
+func searchLoggedModels(lax bool) []exchange {
+	exchanges := []exchange{post("experiments/create", m{"name": "of models"}), post("runs/create", m{"experiment_id": "0"})}
+	// By name, since models that were created at once have any order.
+	find := func(fields m) exchange {
+		whole := m{"experiment_ids": []any{"0"}, "order_by": []any{m{"field_name": "name"}}}
+		maps.Copy(whole, fields)
+
+		return post("logged-models/search", whole)
+	}
+	order := func(fields ...m) exchange {
+		list := make([]any, 0, len(fields)+1)
+		for _, f := range fields {
+			list = append(list, f)
+		}
+
+		return find(m{"order_by": append(list, m{"field_name": "name"})})
+	}
+
+	page := base64.StdEncoding.EncodeToString([]byte(`{"experiment_ids": ["0"], "filter_string": null, "order_by": ` +
+		`[{"ascending": true, "field_name": "name", "dataset_name": null, "dataset_digest": null}], "offset": 2}`))
+
+	const models = 6
+	for i := range models {
+		exchanges = append(exchanges,
+			post("logged-models", m{
+				"experiment_id": "0", "name": []string{"a", "B", "ab", "A", "%_", "é"}[i], "model_type": []string{"", "agent"}[i%2],
+				"params": []any{m{"key": "lr", "value": strconv.Itoa(i)}, m{"key": "a b", "value": "x"}}, "tags": []any{m{"key": "t", "value": []string{"V", "v"}[i%2]}},
+			}),
+			patch("logged-models/$model"+strconv.Itoa(i), m{"model_id": "$model" + strconv.Itoa(i), "status": i%3 + 1}),
+		)
+
+		if i == models-1 {
+			continue // a model without metrics
+		}
+
+		for j, dataset := range []m{{"dataset_name": "d", "dataset_digest": "1"}, {"dataset_name": "d", "dataset_digest": "2"}, {}} {
+			metric := m{"run_id": "$run0", "key": "acc", "value": float64(i*7%4) + float64(j)/4, "timestamp": 10 - j, "step": j, "model_id": "$model" + strconv.Itoa(i)}
+			if i < 3 {
+				maps.Copy(metric, dataset)
+			}
+
+			exchanges = append(exchanges, post("runs/log-metric", metric))
+		}
+	}
+
+	exchanges = append(exchanges, remove("logged-models/$model2"))
+
+	for _, filter := range []string{
+		"name = 'a'", "name LIKE 'A%'", "name ILIKE 'a%'", "name != 'a' AND tags.t = 'v'", "tags.t = v", "tags.`t` IN ('v', 'x')", "tags.t NOT IN ('v')", "name IN ()",
+		"params.lr = 1", "params.`a b` = 'x' and params.lr >= 1", "params.none = 'x'", "metrics.acc > 1.5", "metrics.acc >= 0 AND metrics.acc < 0.5", "metrics.acc != 0", "metrics.none != 0",
+		"creation_time > 5", "creation_time < 5.5", "attributes.creation_timestamp_ms != 1.5", "last_updated_timestamp >= 0 AND creation_timestamp <= 99999999999999", "creation_timestamp_ms = 1.5",
+		"creation_time < inf", "creation_time > -inf", "metrics.acc > -inf", "creation_time > nan", "model_type = 'agent'", "model_type = ''", "source_run_id = ''",
+		"status_message = 'x'", "lifecycle_stage = 'deleted'", "artifact_location LIKE '%models%'",
+		"name = 'a' OR name = 'b'", "name IS NULL", "foo.bar = 1", "metrics.acc = 1 AND", "metrics.acc LIKE 1", "name > 1", ";", " ",
+	} {
+		exchanges = append(exchanges, find(m{"filter": filter}))
+	}
+
+	for _, filter := range []string{
+		"params.lr IN (1, 2)", "status = '2'", "status != '2'", "status IN ('1', '3')", "status = 'READY'", "status LIKE '2'",
+		"experiment_id = '0'", "experiment_id = '1'", "tags.t NOT IN (1,)",
+	} {
+		if lax {
+			exchanges = append(exchanges, find(m{"filter": filter}))
+		}
+	}
+
+	return append(exchanges,
+		post("logged-models/search", m{}), find(m{"experiment_ids": []any{}}), find(m{"experiment_ids": []any{"x"}}), find(m{"experiment_ids": []any{"1", "0"}}), find(m{"experiment_ids": "x"}), find(m{"experiment_ids": []any{5}}),
+		find(m{}), find(m{"max_results": 0}), find(m{"max_results": 2}), find(m{"max_results": "x"}), find(m{"max_results": 2, "filter": "name != 'x'"}),
+		find(m{"max_results": 2, "page_token": page}),
+		find(m{"max_results": 2, "filter": "x", "page_token": page}),
+		find(m{"experiment_ids": []any{"0", "it's"}, "page_token": page}),
+		find(m{"order_by": []any{m{"field_name": "status"}}, "page_token": page}),
+		find(m{"page_token": "e30="}), find(m{"max_results": 1, "order_by": []any{m{"field_name": "metrics.acc", "ascending": false, "dataset_name": "d"}}}),
+		order(), order(m{"field_name": "name", "ascending": false}), order(m{"field_name": "metrics.acc"}), order(m{"field_name": "metrics.acc", "ascending": false}),
+		order(m{"field_name": "metrics.acc", "dataset_name": "d"}), order(m{"field_name": "metrics.acc", "dataset_name": "d", "dataset_digest": "1"}), order(m{"field_name": "metrics.acc", "dataset_digest": "2"}),
+		order(m{"field_name": "metrics.acc"}, m{"field_name": "metrics.none"}, m{"field_name": "metrics.acc", "ascending": false}), order(m{"field_name": "status"}),
+		order(m{"field_name": "model_type", "ascending": false}), order(m{"field_name": "source_run_id"}), order(m{"field_name": "status_message"}),
+		order(m{"field_name": "nope"}), order(m{}), order(m{"field_name": "params.lr"}), order(m{"field_name": ".x"}),
+		find(m{"datasets": []any{m{}}}), find(m{"datasets": []any{m{"dataset_name": "d"}}}), find(m{"datasets": []any{m{"dataset_name": "d", "dataset_digest": "1"}}}),
+		find(m{"datasets": []any{m{"dataset_name": "d", "dataset_digest": "1"}, m{"dataset_name": "d", "dataset_digest": "2"}}, "filter": "metrics.acc > 1"}),
+		find(m{"datasets": []any{m{"dataset_name": "d", "dataset_digest": "1"}}, "filter": "metrics.acc < 1 AND tags.t = 'V'"}), find(m{"datasets": []any{m{"dataset_name": "d"}}, "filter": "metrics.acc > 1"}),
+	)
+}
+
+// histories are sampled in all sizes.
+func histories() []exchange {
+	random := rand.New(rand.NewPCG(5, 6))
+	exchanges := []exchange{
+		post("runs/create", m{"experiment_id": "0"}), post("runs/create", m{"experiment_id": "0"}), post("runs/create", m{"experiment_id": "0"}),
+	}
+
+	for i, points := range []int{57, 3} {
+		metrics := make([]any, points)
+		for j := range metrics {
+			metrics[j] = m{
+				"key": "m", "value": []any{random.IntN(9), "NaN", 0, "Infinity"}[random.IntN(4)],
+				"timestamp": random.IntN(5), "step": random.IntN(12) - 2,
+			}
+		}
+
+		exchanges = append(exchanges, post("runs/log-batch", m{"run_id": "$run" + strconv.Itoa(i), "metrics": metrics}))
+	}
+
+	sample := func(fields m) exchange {
+		whole := m{"run_ids": []any{"$run0", "$run1", "$run2", "$run0"}, "metric_key": "m"}
+		maps.Copy(whole, fields)
+
+		return get("metrics/get-history-bulk-interval", whole)
+	}
+
+	for _, size := range []any{1, 2, 3, 5, 10, 56, 57, 58, 2500, 0, -1, 2501, "x", "", "99999999999"} {
+		exchanges = append(exchanges, sample(m{"max_results": size}))
+	}
+
+	many := make([]any, 101)
+	for i := range many {
+		many[i] = "$run0"
+	}
+
+	return append(exchanges,
+		sample(m{}), sample(m{"start_step": 1, "end_step": 5}), sample(m{"start_step": 1, "end_step": 5, "max_results": 3}), sample(m{"start_step": -2, "end_step": -2}),
+		sample(m{"start_step": 5, "end_step": 1}), sample(m{"start_step": 5}), sample(m{"end_step": 5}), sample(m{"start_step": "a", "end_step": 5}), sample(m{"start_step": 100, "end_step": 200}),
+		sample(m{"metric_key": ""}), sample(m{"metric_key": "none"}), sample(m{"run_ids": []any{}}), sample(m{"run_ids": many}), sample(m{"run_ids": many[1:], "max_results": 1}), sample(m{"run_ids": []any{"nope"}}),
+		get("metrics/get-history-bulk-interval", m{"run_ids": []any{"$run0"}}), get("metrics/get-history-bulk-interval", m{"metric_key": "m"}),
+	)
 }

@@ -4,8 +4,10 @@ import (
 	"context"
 	"strings"
 
+	"github.com/mlflow/mlflow-go/pkg/codec"
 	"github.com/mlflow/mlflow-go/pkg/contract"
 	"github.com/mlflow/mlflow-go/pkg/protos"
+	"github.com/mlflow/mlflow-go/pkg/pyfmt"
 )
 
 const (
@@ -88,6 +90,105 @@ func (t *tracking) GetMetricHistory(
 	}
 
 	return t.MlflowService.GetMetricHistory(ctx, request)
+}
+
+// GetMetricHistoryBulkInterval takes all but the runs and the metric from the query alone: a body
+// doesn't count there (handlers.get_metric_history_bulk_interval_impl).
+func (t *tracking) GetMetricHistoryBulkInterval(
+	ctx context.Context, request *protos.GetMetricHistoryBulkInterval,
+) (*protos.GetMetricHistoryBulkInterval_Response, error) {
+	wanted := &protos.GetMetricHistoryBulkInterval{
+		RunIds: request.GetRunIds(), MetricKey: new(request.GetMetricKey()), MaxResults: new(int32(maxSampledResults)),
+	}
+
+	if arguments := codec.Arguments(contract.QueryFrom(ctx)); len(arguments) > 0 {
+		wanted.StartStep, wanted.EndStep = request.StartStep, request.EndStep
+
+		if request.MaxResults != nil {
+			wanted.MaxResults = request.MaxResults
+		}
+	}
+
+	switch {
+	case (wanted.StartStep == nil) != (wanted.EndStep == nil):
+		return nil, contract.InvalidParameter("If either start step or end step are specified, both must be specified.")
+	case wanted.GetStartStep() > wanted.GetEndStep():
+		return nil, contract.InvalidParameter("end_step must be greater than start_step. Found start_step=%d and "+
+			"end_step=%d.", wanted.GetStartStep(), wanted.GetEndStep())
+	}
+
+	return t.MlflowService.GetMetricHistoryBulkInterval(ctx, wanted)
+}
+
+// modelFields must be in what LogModel is given.
+var modelFields = []string{"artifact_path", "flavors", "utc_time_created", "run_id"}
+
+// LogModel refuses a model that isn't JSON or lacks a member (handlers._log_model).
+func (t *tracking) LogModel(ctx context.Context, request *protos.LogModel) (*protos.LogModel_Response, error) {
+	parsed, err := codec.Parse(request.GetModelJson())
+	if err != nil {
+		return nil, contract.InvalidParameter("Malformed model info. \n %s \n is not a valid JSON.",
+			request.GetModelJson())
+	}
+
+	model, isObject := parsed.(*codec.Raw)
+
+	var missing []string
+
+	for _, name := range modelFields {
+		if _, present := model.Get(name); isObject && !present {
+			missing = append(missing, pyfmt.Repr(name))
+		}
+	}
+
+	if missing != nil {
+		return nil, contract.InvalidParameter("Model json is missing mandatory fields: {%s}", strings.Join(missing, ", "))
+	}
+
+	return t.MlflowService.LogModel(ctx, request)
+}
+
+// CreateLoggedModel fills in what the handler makes of missing fields: an empty name is none, and a
+// missing type or run is empty (handlers._create_logged_model).
+func (t *tracking) CreateLoggedModel(
+	ctx context.Context, request *protos.CreateLoggedModel,
+) (*protos.CreateLoggedModel_Response, error) {
+	filled := &protos.CreateLoggedModel{
+		ExperimentId: new(request.GetExperimentId()),
+		ModelType:    new(request.GetModelType()),
+		SourceRunId:  new(request.GetSourceRunId()),
+		Params:       request.GetParams(),
+		Tags:         request.GetTags(),
+	}
+	if name := request.GetName(); name != "" {
+		filled.Name = new(name)
+	}
+
+	return t.MlflowService.CreateLoggedModel(ctx, filled)
+}
+
+// GetLoggedModel finds a deleted model when the query has allow_deleted=true, for which the message
+// has no field (handlers._get_logged_model).
+func (t *tracking) GetLoggedModel(
+	ctx context.Context, request *protos.GetLoggedModel,
+) (*protos.GetLoggedModel_Response, error) {
+	allowed := codec.Arguments(contract.QueryFrom(ctx))["allow_deleted"]
+	if len(allowed) > 0 && strings.ToLower(allowed[0]) == "true" {
+		ctx = contract.WithDeleted(ctx)
+	}
+
+	return t.MlflowService.GetLoggedModel(ctx, request)
+}
+
+// SearchLoggedModels gives each dataset a digest, if an empty one (handlers._search_logged_models).
+func (t *tracking) SearchLoggedModels(
+	ctx context.Context, request *protos.SearchLoggedModels,
+) (*protos.SearchLoggedModels_Response, error) {
+	for _, dataset := range request.GetDatasets() {
+		dataset.DatasetDigest = new(dataset.GetDatasetDigest())
+	}
+
+	return t.MlflowService.SearchLoggedModels(ctx, request)
 }
 
 func countCustomViews(tags []*protos.ExperimentTag) int {

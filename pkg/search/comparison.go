@@ -114,6 +114,11 @@ func (n Number) Ceil() (ceil int64, exact bool) {
 
 func (Number) isValue() {}
 
+// numberOf is a number that isn't written in digits, perhaps none at all.
+func numberOf(f float64) Number {
+	return Number{digits: strconv.FormatFloat(f, 'f', -1, 64), whole: f == math.Trunc(f) && !math.IsInf(f, 0)}
+}
+
 func newNumber(text string, whole bool) Number {
 	return Number{digits: pyfmt.ASCIIDigits(text), whole: whole}
 }

@@ -68,6 +68,8 @@ func unknownAttribute(keys ...string) string {
 }
 
 // Runs is the grammar of SearchRuns (mlflow.utils.search_utils.SearchUtils).
+//
+//nolint:goconst // a table: each line says all
 var Runs = Grammar{
 	identifiers: []identifier{
 		{kind: Metric, spellings: []string{"metric", "metrics"}, operand: metricOperand},

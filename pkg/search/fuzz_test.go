@@ -27,5 +27,9 @@ func FuzzParse(f *testing.F) {
 
 			require.GreaterOrEqual(t, query.Offset, int64(0))
 		}
+
+		if _, err := search.LoggedModels.ParseFilter(filter); err != nil {
+			require.Equal(t, "INVALID_PARAMETER_VALUE", contract.AsError(err).Code.String())
+		}
 	})
 }

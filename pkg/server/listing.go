@@ -30,6 +30,10 @@ func Routes() []Listing {
 		}
 	}
 
+	for _, route := range nativePlainRoutes {
+		listings = append(listings, Listing{Verb: route.verb, Path: route.path, Name: route.name, Native: true})
+	}
+
 	for _, route := range uiRoutes {
 		listings = append(listings, Listing{Verb: http.MethodGet, Path: route.path, Name: route.name, Native: true})
 	}

@@ -7,12 +7,15 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
 
 	"github.com/gofiber/fiber/v3"
 	"github.com/valyala/fasthttp"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/mlflow/mlflow-go/pkg/codec"
 	"github.com/mlflow/mlflow-go/pkg/contract"
@@ -22,7 +25,7 @@ import (
 )
 
 var (
-	errPathParameter = errors.New("the path of a native method has parameters, which are not read yet")
+	errPathParameter = errors.New("a parameter of the path isn't a text field of the request")
 	errTooLarge      = errors.New("the body is too large")
 )
 
@@ -30,19 +33,63 @@ var (
 func (s *Server) bindMethods(app *fiber.App) error {
 	for _, method := range contract.Methods {
 		for _, at := range methodPaths(method.Endpoints) {
-			if strings.Contains(at.path, "{") {
-				return fmt.Errorf("%s: %w", method.Name, errPathParameter)
+			pattern, parameters := pathPattern(s.config.StaticPrefix + at.path)
+
+			fields := method.NewRequest().ProtoReflect().Descriptor().Fields()
+			for _, name := range parameters {
+				if field := fields.ByName(protoreflect.Name(name)); field == nil || field.Kind() != protoreflect.StringKind {
+					return fmt.Errorf("%s: %w: %s", method.Name, errPathParameter, name)
+				}
 			}
 
 			route := Route{Service: method.Service, Name: method.Name, Path: at.path}
 
-			s.bind(app, at.verb, escapePattern(s.config.StaticPrefix+at.path), route, true, func(c fiber.Ctx) error {
-				return s.call(c, method)
+			s.bind(app, at.verb, pattern, route, true, func(c fiber.Ctx) error {
+				path, ok := readParameters(c, parameters)
+				if !ok {
+					return s.passOn(c)
+				}
+
+				return s.call(c, method, path)
 			})
 		}
 	}
 
 	return nil
+}
+
+var parameterPattern = regexp.MustCompile(`\{([^}]*)\}`)
+
+// pathPattern makes a pattern of fiber's router from a path with parameters in braces, and lists
+// these.
+func pathPattern(path string) (pattern string, parameters []string) {
+	literals := parameterPattern.Split(path, -1)
+	parts := []string{escapePattern(literals[0])} //nolint:prealloc // at start-up
+
+	for i, match := range parameterPattern.FindAllStringSubmatch(path, -1) {
+		parameters = append(parameters, match[1])
+		parts = append(parts, ":", match[1], escapePattern(literals[i+1]))
+	}
+
+	return strings.Join(parts, ""), parameters
+}
+
+// parameter is a value in the path of a request.
+type parameter struct{ name, value string }
+
+// readParameters decodes the parameters of a request's path; not ok are those that Flask wouldn't
+// find there.
+func readParameters(c fiber.Ctx, names []string) (path []parameter, ok bool) {
+	for _, name := range names {
+		value, ok := codec.PathParameter(c.Params(name))
+		if !ok {
+			return nil, false
+		}
+
+		path = append(path, parameter{name, value})
+	}
+
+	return path, true
 }
 
 // bind is the only way for a native route into the server. The gate is asked first: for the route
@@ -142,7 +189,16 @@ var bodies = sync.Pool{New: func() any { return new([]byte) }}
 const keptBody = 1 << 20
 
 // call answers a native method: decode, validate, call, encode.
-func (s *Server) call(c fiber.Ctx, method contract.Method) error {
+func (s *Server) call(c fiber.Ctx, method contract.Method, path []parameter) error {
+	return s.serve(c, method.Service, func(ctx context.Context, service any, body []byte) ([]byte, error) {
+		return answerMethod(ctx, c.RequestCtx(), method, path, service, body)
+	})
+}
+
+// serve has what implements a service answer a request, given its body, with JSON.
+func (s *Server) serve(
+	c fiber.Ctx, name string, answer func(ctx context.Context, service any, body []byte) ([]byte, error),
+) error {
 	request := c.RequestCtx()
 
 	services, err := s.backend.wait(s.running, s.config.Go.FallbackTimeout)
@@ -153,7 +209,7 @@ func (s *Server) call(c fiber.Ctx, method contract.Method) error {
 		return nil
 	}
 
-	service, provided := services[method.Service]
+	service, provided := services[name]
 	if !provided {
 		return s.passOn(c)
 	}
@@ -180,7 +236,7 @@ func (s *Server) call(c fiber.Ctx, method contract.Method) error {
 
 	ctx := contract.WithCaller(s.running, contract.Caller{Workspace: contract.DefaultWorkspace})
 
-	answer, err := answerMethod(ctx, request, method, service, *buffer)
+	text, err := answer(ctx, service, *buffer)
 	if err != nil {
 		s.writeError(request, err)
 
@@ -188,16 +244,42 @@ func (s *Server) call(c fiber.Ctx, method contract.Method) error {
 	}
 
 	request.Response.Header.SetContentType(jsonType)
-	request.Response.SetBodyRaw(answer)
+	request.Response.SetBodyRaw(text)
 
 	return nil
 }
 
 func answerMethod(
-	ctx context.Context, request *fasthttp.RequestCtx, method contract.Method, service any, body []byte,
+	ctx context.Context, request *fasthttp.RequestCtx, method contract.Method, path []parameter, service any, body []byte,
 ) ([]byte, error) {
 	message := method.NewRequest()
 
+	if method.Path != contract.PathOnly {
+		if err := readMessage(request, method, message, body); err != nil {
+			return nil, err
+		}
+	}
+
+	if method.Path != contract.PathIgnored {
+		for _, parameter := range path {
+			codec.SetParameter(message, parameter.name, parameter.value)
+		}
+	}
+
+	if query := request.URI().QueryString(); request.IsGet() && len(query) > 0 {
+		ctx = contract.WithQuery(ctx, string(query))
+	}
+
+	response, err := method.Call(ctx, service, message)
+	if err != nil {
+		return nil, err
+	}
+
+	return codec.Encode(nil, response), nil
+}
+
+// readMessage decodes and validates a request's query or body.
+func readMessage(request *fasthttp.RequestCtx, method contract.Method, message proto.Message, body []byte) error {
 	var (
 		decoded *codec.Request
 		err     error
@@ -210,19 +292,10 @@ func answerMethod(
 	}
 
 	if err != nil {
-		return nil, err
+		return err
 	}
 
-	if err := validation.Check(method, decoded); err != nil {
-		return nil, err
-	}
-
-	response, err := method.Call(ctx, service, decoded.Message)
-	if err != nil {
-		return nil, err
-	}
-
-	return codec.Encode(nil, response), nil
+	return validation.Check(method, decoded)
 }
 
 // checkContentType mirrors mlflow.server.validation._validate_content_type.

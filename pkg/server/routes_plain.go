@@ -21,8 +21,6 @@ var plainRoutes = []struct {
 		reason:   "serves only the UI; not ported to Go yet",
 		prefixes: uiAPI,
 		routes: []string{
-			"POST /2.0/mlflow/experiments/search-datasets serve_search_datasets",
-			"GET /2.0/mlflow/metrics/get-history-bulk serve_get_metric_history_bulk",
 			"POST /2.0/mlflow/runs/create-promptlab-run serve_create_promptlab_run",
 			"POST /3.0/mlflow/demo/delete delete_demo",
 			"POST /3.0/mlflow/demo/generate generate_demo",

@@ -91,6 +91,7 @@ func New(options Options) (*Server, error) {
 		return nil, err
 	}
 
+	s.bindPlain(app)
 	s.bindUI(app)
 	app.Use(s.passOn)
 

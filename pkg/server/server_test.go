@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -45,6 +46,30 @@ func (s service) GetExperimentByName(
 	<-s.leave
 
 	return nil, contract.Errorf(protos.ErrorCode_RESOURCE_DOES_NOT_EXIST, "none")
+}
+
+func (service) GetLoggedModel(
+	ctx context.Context, request *protos.GetLoggedModel,
+) (*protos.GetLoggedModel_Response, error) {
+	return nil, contract.InvalidParameter("get %q %s", request.GetModelId(), contract.QueryFrom(ctx))
+}
+
+func (service) DeleteLoggedModelTag(
+	_ context.Context, request *protos.DeleteLoggedModelTag,
+) (*protos.DeleteLoggedModelTag_Response, error) {
+	return nil, contract.InvalidParameter("delete %q of %q", request.GetTagKey(), request.GetModelId())
+}
+
+func (service) SetLoggedModelTags(
+	_ context.Context, request *protos.SetLoggedModelTags,
+) (*protos.SetLoggedModelTags_Response, error) {
+	return nil, contract.InvalidParameter("%d tags of %q", len(request.GetTags()), request.GetModelId())
+}
+
+func (service) FinalizeLoggedModel(
+	_ context.Context, request *protos.FinalizeLoggedModel,
+) (*protos.FinalizeLoggedModel_Response, error) {
+	return nil, contract.InvalidParameter("finalize %q", request.GetModelId())
 }
 
 // python stands for MLflow's server.
@@ -197,6 +222,40 @@ func TestNativeMethod(t *testing.T) {
 			require.Equal(t, "application/json", response.Header.Get("Content-Type"))
 			require.Equal(t, "nosniff", response.Header.Get("X-Content-Type-Options"))
 			require.NotContains(t, response.Header, "Via")
+		})
+	}
+}
+
+func TestPathParameters(t *testing.T) {
+	options := settings(t)
+	options.StaticPrefix = "/ml:flow"
+	url := startNative(t, options) + options.StaticPrefix + "/api/2.0/mlflow/logged-models"
+
+	for name, test := range map[string]struct {
+		method, path, body string
+		status             int
+		want               string
+	}{
+		"OK":                {"GET", "/m-1", "", 400, `get \"m-1\" `},
+		"OKQuery":           {"GET", "/m-1?model_id=m-2&x=%20", "", 400, `get \"m-1\" model_id=m-2&x=%20`},
+		"OKUnreadBody":      {"GET", "/m-1", "[]", 400, `get \"m-1\"`},
+		"OKNameOfAnother":   {"GET", "/search", "", 400, `get \"search\"`},
+		"OKEscaped":         {"GET", "/%C3%A9%20%25+:*", "", 400, `get \"\u00e9 %+:*\"`},
+		"OKTwo":             {"DELETE", "/m-1/tags/a%20b", "", 400, `delete \"a b\" of \"m-1\"`},
+		"OKReplacesTheBody": {"PATCH", "/m-1/tags", `{"model_id": "m-2", "tags": [{}]}`, 400, `1 tags of \"m-1\"`},
+		"OKIgnored":         {"PATCH", "/m-1", `{"model_id": "m-2", "status": 2}`, 400, `finalize \"m-2\"`},
+		"ErrBody":           {"PATCH", "/m-1", `{"status": 2}`, 400, "Missing value for required parameter 'model_id'."},
+		"PassedOnSlash":     {"GET", "/m%2F1", "", 299, ""},
+		"PassedOnBytes":     {"GET", "/m%FF", "", 299, ""},
+		"PassedOnEmpty":     {"GET", "/", "", 299, ""},
+		"PassedOnEnd":       {"GET", "/m-1/", "", 299, ""},
+		"PassedOnLonger":    {"DELETE", "/m-1/tags/a/b", "", 299, ""},
+		"PassedOnVerb":      {"PUT", "/m-1", "", 299, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			answer, text := ask(t, test.method, url+test.path, test.body, typed)
+			require.Equal(t, test.status, answer.StatusCode, text)
+			require.Contains(t, text, test.want)
 		})
 	}
 }
@@ -410,4 +469,74 @@ func TestUI(t *testing.T) {
 		require.EqualValues(t, len(want[0]), response.ContentLength)
 		require.Empty(t, body)
 	}
+}
+
+func (uiService) GetMetricHistoryBulk(
+	_ context.Context, request *protos.GetMetricHistoryBulkInterval,
+) (*protos.GetMetricHistoryBulkInterval_Response, error) {
+	if request.MetricKey == nil {
+		return nil, contract.InvalidParameter("no metric of %v", request.GetRunIds())
+	}
+
+	return &protos.GetMetricHistoryBulkInterval_Response{Metrics: []*protos.MetricWithRunId{
+		{
+			Key: request.MetricKey, Value: new(1.5), Timestamp: new(int64(request.GetMaxResults())), Step: new(int64(-1)),
+			RunId: new(strings.Join(request.GetRunIds(), "+")),
+		},
+		{Key: new(""), Value: new(math.NaN())},
+	}}, nil
+}
+
+func (uiService) SearchDatasets(
+	_ context.Context, request *protos.SearchDatasets,
+) (*protos.SearchDatasets_Response, error) {
+	return &protos.SearchDatasets_Response{DatasetSummaries: []*protos.DatasetSummary{
+		{ExperimentId: new(strings.Join(request.GetExperimentIds(), "+"))},
+	}}, nil
+}
+
+// uiService answers what the tests ask at routes beside the protobufs.
+type uiService struct{}
+
+func TestPlainRoutes(t *testing.T) {
+	options := settings(t)
+	options.StaticPrefix = "/ml:flow"
+	server, url := start(t, options, noEnvironment)
+	server.Provide(map[string]any{contract.UIServiceName: uiService{}})
+
+	const (
+		history  = "/ajax-api/2.0/mlflow/metrics/get-history-bulk"
+		datasets = "/ajax-api/2.0/mlflow/experiments/search-datasets"
+		point    = `{"metrics":[{"key":"\u00e9","run_id":"a+b","step":-1,"timestamp":%d,"value":1.5},` +
+			`{"key":"","run_id":"","step":0,"timestamp":0,"value":NaN}]}` + "\n"
+	)
+
+	for name, test := range map[string]struct {
+		method, path, body string
+		status             int
+		want               string
+	}{
+		"OKHistory":         {"GET", history + "?run_id=a&run_id=b&metric_key=%C3%A9&metric_key=x&max_results=+7_0", "", 200, fmt.Sprintf(point, 70)},
+		"OKHistoryNoLimit":  {"GET", history + "?run_id=a&run_id=b&metric_key=%C3%A9&max_results=99999999999", "", 200, fmt.Sprintf(point, 0)},
+		"ErrHistory":        {"GET", history + "?run_id=a&max_results=x", "", 400, "no metric of [a]"},
+		"ErrHistoryLimit":   {"GET", history + "?run_id=a&metric_key=&max_results=x", "", 400, "Invalid value 'x' for parameter 'max_results' supplied."},
+		"OKDatasets":        {"POST", datasets, `{"experimentIds": ["1", "2"]}`, 200, `"experiment_id": "1+2"`},
+		"OKDatasetsNoJSON":  {"POST", datasets, `{`, 200, `"experiment_id": ""`},
+		"ErrDatasets":       {"POST", datasets, `{"experiment_ids": 5}`, 400, "Cannot read the request"},
+		"ErrDatasetsObject": {"POST", datasets, `[]`, 400, "Request body must be a JSON object"},
+		"PassedOnVerb":      {"GET", datasets, "", 299, ""},
+		"PassedOnAPI":       {"GET", "/api/2.0/mlflow/metrics/get-history-bulk", "", 299, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			answer, text := ask(t, test.method, url+options.StaticPrefix+test.path, test.body, typed)
+			require.Equal(t, test.status, answer.StatusCode, text)
+			require.Contains(t, text, test.want)
+		})
+	}
+
+	t.Run("ErrContentType", func(t *testing.T) {
+		answer, text := ask(t, http.MethodPost, url+options.StaticPrefix+datasets, "{}")
+		require.Equal(t, http.StatusBadRequest, answer.StatusCode)
+		require.Contains(t, text, "Bad Request. Content-Type header is missing.")
+	})
 }

@@ -51,6 +51,13 @@ func Tracking(t *testing.T, db *database.DB, store contract.MlflowService) {
 		{"Tags", s.tags},
 		{"LogBatch", s.logBatch},
 		{"LogBatchConcurrently", s.logBatchConcurrently},
+		{"LogInputs", s.logInputs},
+		{"LogInputsConcurrently", s.logInputsConcurrently},
+		{"LogOutputs", s.logOutputs},
+		{"LogModel", s.logModel},
+		{"CreateLoggedModel", s.createLoggedModel},
+		{"ChangeLoggedModel", s.changeLoggedModel},
+		{"SearchLoggedModels", s.searchLoggedModels},
 	} {
 		t.Run(part.name, part.run)
 	}

@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
-	"github.com/google/uuid"
 	"github.com/mlflow/mlflow-go/pkg/contract"
 	"github.com/mlflow/mlflow-go/pkg/database"
 	"github.com/mlflow/mlflow-go/pkg/protos"
@@ -189,7 +187,7 @@ func createRun(tx *database.Tx, request *protos.CreateRun) (*protos.Run, error) 
 			"The run belongs to no experiment: experiment_id is empty")
 	}
 
-	id := strings.ReplaceAll(uuid.NewString(), "-", "")
+	id := newHexID()
 
 	location := ""
 	if experiment.ArtifactLocation != nil {

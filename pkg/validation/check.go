@@ -127,6 +127,15 @@ func (p parameter) complaint(c check, value, checked any) string {
 	switch c.name {
 	case presentTag:
 		return missingValue(p.name)
+	case betweenTag:
+		least, most, _ := strings.Cut(c.argument, " ")
+
+		return fmt.Sprintf("%s must be between %s and %s.", p.name, least, most)
+	case runsAtMostTag:
+		runs, _ := checked.([]any)
+
+		return fmt.Sprintf("GetMetricHistoryBulkInterval request must specify at most %s %s. Received %d %s.",
+			c.argument, p.name, len(runs), p.name)
 	case elementsHaveTag:
 		if index, member, found := firstLack(checked, c.argument); found {
 			return missingValue(fmt.Sprintf("%s[%d].%s", p.name, index, member))

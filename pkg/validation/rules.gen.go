@@ -100,11 +100,61 @@ var schemas = map[procedure]schema{
 		newParameter("metric_key", "string,present"),
 		newParameter("page_token", "string"),
 	},
+	{"MlflowService", "getMetricHistoryBulkInterval"}: {
+		newParameter("run_ids", "present,array,strings,runs_at_most=100"),
+		newParameter("metric_key", "present,string"),
+		newParameter("start_step", "intlike"),
+		newParameter("end_step", "intlike"),
+		newParameter("max_results", "intlike,between=1 2500"),
+	},
 	{"MlflowService", "logBatch"}: {
 		newParameter("run_id", "string,present"),
 		newParameter("metrics", "array,elements_have=key value timestamp"),
 		newParameter("params", "array,elements_have=key"),
 		newParameter("tags", "array,elements_have=key"),
+	},
+	{"MlflowService", "logModel"}: {
+		newParameter("run_id", "string,present"),
+		newParameter("model_json", "string,present"),
+	},
+	{"MlflowService", "logInputs"}: {
+		newParameter("run_id", "present,string"),
+		newParameter("datasets", "array"),
+		newParameter("models", "array"),
+	},
+	{"MlflowService", "logOutputs"}: {
+		newParameter("run_id", "present,string"),
+		newParameter("models", "present,array"),
+	},
+	{"MlflowService", "createLoggedModel"}: {
+		newParameter("experiment_id", "string,present"),
+		newParameter("name", "string"),
+		newParameter("model_type", "string"),
+		newParameter("source_run_id", "string"),
+		newParameter("params", "array"),
+		newParameter("tags", "array"),
+	},
+	{"MlflowService", "finalizeLoggedModel"}: {
+		newParameter("model_id", "string,present"),
+		newParameter("status", "intlike,present"),
+	},
+	{"MlflowService", "getLoggedModel"}:    {},
+	{"MlflowService", "deleteLoggedModel"}: {},
+	{"MlflowService", "searchLoggedModels"}: {
+		newParameter("experiment_ids", "array,strings,present"),
+		newParameter("filter", "string"),
+		newParameter("datasets", "array"),
+		newParameter("max_results", "intlike"),
+		newParameter("order_by", "array"),
+		newParameter("page_token", "string"),
+	},
+	{"MlflowService", "setLoggedModelTags"}: {
+		newParameter("tags", "array"),
+	},
+	{"MlflowService", "deleteLoggedModelTag"}: {},
+	{"MlflowService", "LogLoggedModelParams"}: {
+		newParameter("model_id", "string,present"),
+		newParameter("params", "array"),
 	},
 }
 
@@ -112,6 +162,9 @@ var schemas = map[procedure]schema{
 var messageRules = []messageRule{
 	{(*protos.CreateExperiment)(nil), map[string]string{
 		"Name": "present",
+	}},
+	{(*protos.CreateLoggedModel)(nil), map[string]string{
+		"ExperimentId": "present",
 	}},
 	{(*protos.DeleteExperiment)(nil), map[string]string{
 		"ExperimentId": "present",
@@ -127,6 +180,10 @@ var messageRules = []messageRule{
 		"Key":   "present",
 		"RunId": "present",
 	}},
+	{(*protos.FinalizeLoggedModel)(nil), map[string]string{
+		"ModelId": "present",
+		"Status":  "present",
+	}},
 	{(*protos.GetExperiment)(nil), map[string]string{
 		"ExperimentId": "present",
 	}},
@@ -137,6 +194,11 @@ var messageRules = []messageRule{
 		"MetricKey": "present",
 		"RunId":     "present",
 	}},
+	{(*protos.GetMetricHistoryBulkInterval)(nil), map[string]string{
+		"MaxResults": "omitnil,between=1 2500",
+		"MetricKey":  "present",
+		"RunIds":     "present,runs_at_most=100",
+	}},
 	{(*protos.GetRun)(nil), map[string]string{
 		"RunId": "present",
 	}},
@@ -146,11 +208,25 @@ var messageRules = []messageRule{
 		"RunId":   "present",
 		"Tags":    "omitnil,dive",
 	}},
+	{(*protos.LogInputs)(nil), map[string]string{
+		"RunId": "present",
+	}},
+	{(*protos.LogLoggedModelParamsRequest)(nil), map[string]string{
+		"ModelId": "present",
+	}},
 	{(*protos.LogMetric)(nil), map[string]string{
 		"Key":       "present",
 		"RunId":     "present",
 		"Timestamp": "present",
 		"Value":     "present",
+	}},
+	{(*protos.LogModel)(nil), map[string]string{
+		"ModelJson": "present",
+		"RunId":     "present",
+	}},
+	{(*protos.LogOutputs)(nil), map[string]string{
+		"Models": "present",
+		"RunId":  "present",
 	}},
 	{(*protos.LogParam)(nil), map[string]string{
 		"Key":   "present",
@@ -172,6 +248,9 @@ var messageRules = []messageRule{
 	}},
 	{(*protos.RunTag)(nil), map[string]string{
 		"Key": "present",
+	}},
+	{(*protos.SearchLoggedModels)(nil), map[string]string{
+		"ExperimentIds": "present",
 	}},
 	{(*protos.SearchRuns)(nil), map[string]string{
 		"MaxResults": "omitnil,at_most=50000",

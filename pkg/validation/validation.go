@@ -29,8 +29,16 @@ var checks = map[string]checkFunc{
 	"array":         isArray,
 	"strings":       holdsStrings,
 	"at_most":       isAtMost,
+	betweenTag:      isBetween,
+	runsAtMostTag:   areAtMost,
 	elementsHaveTag: elementsHave,
 }
+
+// Tags of checks with sentences of their own.
+const (
+	betweenTag    = "between"
+	runsAtMostTag = "runs_at_most"
+)
 
 // elementsHaveTag marks the check whose message names the element at fault instead of the parameter.
 const elementsHaveTag = "elements_have"
@@ -53,9 +61,16 @@ func newValidator() *validator.Validate {
 	return validate
 }
 
-// isPresent mirrors _assert_required: absent strings arrive empty.
+// isPresent mirrors _assert_required: absent strings arrive empty, absent lists of a message nil.
 func isPresent(value reflect.Value, _ string) bool {
-	return value.Kind() != reflect.String || value.Len() > 0
+	switch value.Kind() { //nolint:exhaustive // everything else can't be absent
+	case reflect.String:
+		return value.Len() > 0
+	case reflect.Slice:
+		return !value.IsNil()
+	default:
+		return true
+	}
 }
 
 // isString mirrors _assert_string.
@@ -166,6 +181,22 @@ func isAtMost(value reflect.Value, argument string) bool {
 	limit, valid := new(big.Int).SetString(argument, 10)
 
 	return ok && valid && number.Cmp(limit) <= 0
+}
+
+// isBetween mirrors _assert_intlike_within_range(int(x), …); the bounds are separated by a space.
+func isBetween(value reflect.Value, argument string) bool {
+	least, most, _ := strings.Cut(argument, " ")
+	number, ok := toInt(value)
+	lower, valid := new(big.Int).SetString(least, 10)
+
+	return ok && valid && number.Cmp(lower) >= 0 && isAtMost(value, most)
+}
+
+// areAtMost mirrors _assert_less_than_or_equal(len(x), argument).
+func areAtMost(value reflect.Value, argument string) bool {
+	limit, err := strconv.Atoi(argument)
+
+	return err == nil && (value.Kind() != reflect.Slice || value.Len() <= limit)
 }
 
 // elementsHave mirrors log-batch's _assert_…_fields_present.

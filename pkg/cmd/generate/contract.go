@@ -50,7 +50,11 @@ func generateMethods(plugin *protogen.Plugin, services []service) {
 		for _, p := range s.native() {
 			g.P("Unary(", quote(s.Desc.Name()), ", ", quote(p.Desc.Name()), ", ", s.GoName, ".", p.GoName, ",")
 			printEndpoints(g, "Endpoint", p.endpoints)
-			g.P("),")
+			if p.pathUse == "" {
+				g.P("),")
+			} else {
+				g.P(").With(", p.pathUse, "),")
+			}
 		}
 	}
 	g.P("}")

@@ -177,7 +177,7 @@ func TestTree(t *testing.T) {
 
 // TestCommittedCodeIsCurrent fails when someone forgot to generate.
 func TestCommittedCodeIsCurrent(t *testing.T) {
-	files, err := generate(fromWheel(t), division{schemas: schemas, proxied: proxied})
+	files, err := generate(fromWheel(t), division{schemas: schemas, pathUses: pathUses, proxied: proxied})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -26,7 +26,7 @@ const (
 // ways.
 var ownPackages = map[string]string{
 	"mlflow.artifacts": "artifacts",
-	"mlflow.datasets":  "datasets",
+	"mlflow.datasets":  "datasets", //nolint:goconst // a table
 }
 
 // foreignPrefixes are the paths of .proto files whose Go code comes from other modules.

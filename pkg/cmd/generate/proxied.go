@@ -20,15 +20,11 @@ const (
 // proxied lists, per service, every remote procedure that is not native. One that is neither here
 // nor in schemas stops the generator, so a new release of MLflow cannot add a route unnoticed.
 var proxied = map[string][]leftToPython{
-	"MlflowService": {
+	mlflowService: {
 		{artifactsReason, []string{
 			"createPresignedDownloadUrl", "createPresignedUploadUrl", "listArtifacts", "listLoggedModelArtifacts",
 		}},
 		{notYetReason, []string{
-			"getMetricHistoryBulkInterval", "logInputs", "logModel", "logOutputs",
-			// Logged models.
-			"LogLoggedModelParams", "createLoggedModel", "deleteLoggedModel", "deleteLoggedModelTag",
-			"finalizeLoggedModel", "getLoggedModel", "searchLoggedModels", "setLoggedModelTags",
 			// Evaluation datasets.
 			"addDatasetToExperiments", "createDataset", "deleteDataset", "deleteDatasetRecords",
 			"deleteDatasetTag", "getDataset", "getDatasetExperimentIds", "getDatasetRecords",

@@ -29,9 +29,10 @@ type procedure struct {
 
 	endpoints []endpoint
 	// native procedures have a schema, the others a reason.
-	native bool
-	schema []parameter
-	reason string
+	native  bool
+	schema  []parameter
+	pathUse string
+	reason  string
 }
 
 // A service is a protobuf service with its procedures in the order of the .proto file.
@@ -48,8 +49,9 @@ func (s service) native() []procedure {
 
 // A division says who answers what: schemas for Go, proxied for Python, per service.
 type division struct {
-	schemas map[string]map[string][]parameter
-	proxied map[string][]leftToPython
+	schemas  map[string]map[string][]parameter
+	pathUses map[string]map[string]string
+	proxied  map[string][]leftToPython
 }
 
 // collectServices finds the services of all generated files and sorts their procedures into
@@ -122,7 +124,11 @@ func (d division) divide(s *protogen.Service) ([]procedure, error) {
 		delete(reasons, rpc)
 		endpoints, err := endpointsOf(method)
 		errs = append(errs, err, checkParameters(method, schema))
-		result = append(result, procedure{method, endpoints, native, schema, reason})
+		use, named := d.pathUses[name][rpc]
+		if named && !native {
+			errs = append(errs, fmt.Errorf("%w: %s has a path use, but it isn't native", errLists, rpc))
+		}
+		result = append(result, procedure{method, endpoints, native, schema, use, reason})
 	}
 	for _, rpc := range slices.Sorted(maps.Keys(schemas)) {
 		errs = append(errs, fmt.Errorf("%w: %s is in validations.go, but MLflow does not have it", errLists, rpc))

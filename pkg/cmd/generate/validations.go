@@ -11,6 +11,8 @@ package main
 //	array           a list (_assert_array)
 //	strings         every item is a str (_assert_item_type_string)
 //	at_most=N       int(x) is at most N (_assert_less_than_or_equal)
+//	between=M N     int(x) is at least M and at most N (_assert_intlike_within_range)
+//	runs_at_most=N  len(x) is at most N (the closure of the history of many runs, with its words)
 //	elements_have=… every element has the named members, space-separated (log-batch's closures
 //	                around _assert_required, whose messages name the path metrics[0].key)
 //
@@ -21,13 +23,15 @@ type parameter struct {
 	checks string
 }
 
+const mlflowService = "MlflowService"
+
 // schemas holds, per service and remote procedure, the schema of MLflow's handler in
 // mlflow/server/handlers.py. Being listed here is what makes a procedure native: it becomes a
 // method of the generated interface and gets its routes.
 //
 //nolint:goconst // a table: each line says all, as in MLflow
 var schemas = map[string]map[string][]parameter{
-	"MlflowService": {
+	mlflowService: {
 		"createExperiment": {
 			{"name", "present,string"},
 			{"artifact_location", "string"},
@@ -107,10 +111,76 @@ var schemas = map[string]map[string][]parameter{
 			{"run_id", "present,string"},
 			{"key", "present,string"},
 		},
+		"getMetricHistoryBulkInterval": {
+			{"run_ids", "present,array,strings,runs_at_most=100"},
+			{"metric_key", "present,string"},
+			{"start_step", "intlike"},
+			{"end_step", "intlike"},
+			{"max_results", "intlike,between=1 2500"},
+		},
+		"logInputs": {
+			{"run_id", "present,string"},
+			{"datasets", "array"},
+			{"models", "array"},
+		},
+		"logOutputs": {
+			{"run_id", "present,string"},
+			{"models", "present,array"},
+		},
+		"logModel": {
+			{"run_id", "string,present"},
+			{"model_json", "string,present"},
+		},
+		"createLoggedModel": {
+			{"experiment_id", "string,present"},
+			{"name", "string"},
+			{"model_type", "string"},
+			{"source_run_id", "string"},
+			{"params", "array"},
+			{"tags", "array"},
+		},
+		"getLoggedModel": {},
+		"finalizeLoggedModel": {
+			{"model_id", "string,present"},
+			{"status", "intlike,present"},
+		},
+		"deleteLoggedModel": {},
+		"LogLoggedModelParams": {
+			{"model_id", "string,present"},
+			{"params", "array"},
+		},
+		"setLoggedModelTags":   {{"tags", "array"}},
+		"deleteLoggedModelTag": {},
+		"searchLoggedModels": {
+			{"experiment_ids", "array,strings,present"},
+			{"filter", "string"},
+			{"datasets", "array"},
+			{"max_results", "intlike"},
+			{"order_by", "array"},
+			{"page_token", "string"},
+		},
 		"getMetricHistory": {
 			{"run_id", "string,present"},
 			{"metric_key", "string,present"},
 			{"page_token", "string"},
 		},
+	},
+}
+
+// Ways of using the parameters in a path, by their names in pkg/contract.
+const (
+	pathOnly    = "PathOnly"
+	pathIgnored = "PathIgnored"
+)
+
+// pathUses lists, per service, the procedures whose handlers don't let the parameters in their path
+// replace what the body says: those that never call _get_request_message, and those that ignore the
+// path.
+var pathUses = map[string]map[string]string{
+	mlflowService: {
+		"getLoggedModel":       pathOnly,
+		"deleteLoggedModel":    pathOnly,
+		"deleteLoggedModelTag": pathOnly,
+		"finalizeLoggedModel":  pathIgnored,
 	},
 }

@@ -69,7 +69,10 @@ func (b *backend) open(ctx context.Context, gate *server.Gate) (map[string]any, 
 		MaxLength:      limits.MaxArtifactLocationLength,
 	}
 
-	return map[string]any{"MlflowService": handlers.Tracking(store, locations)}, nil
+	return map[string]any{
+		"MlflowService":        handlers.Tracking(store, locations),
+		contract.UIServiceName: handlers.UI(store),
+	}, nil
 }
 
 func (b *backend) openStore(ctx context.Context, limits tracking.Options) (*tracking.Store, error) {

@@ -1,7 +1,8 @@
 """Answers search questions with MLflow's own parser.
 
 Reads a JSON list of questions from standard input and writes the list of answers to standard
-output. A question has ``about`` (``runs``, ``experiments`` or ``page_token``), and ``filter``,
+output. A question has ``about`` (``runs``, ``experiments``, ``logged_models`` or
+``page_token``), and ``filter``,
 ``order_by`` or ``page_token``. An answer has ``result``; or ``code`` and ``message`` of an
 MlflowException; or ``exception``, the name of any other exception.
 """
@@ -12,10 +13,12 @@ from collections.abc import Callable
 from typing import Any
 
 from mlflow.exceptions import MlflowException
+from mlflow.store.tracking.dbmodels.models import SqlLoggedModel
 from mlflow.store.tracking.sqlalchemy_store import (
     _get_search_experiments_filter_clauses,
     _get_search_experiments_order_by_clauses,
 )
+from mlflow.utils.search_logged_model_utils import parse_filter_string
 from mlflow.utils.search_utils import SearchExperimentsUtils, SearchUtils
 
 
@@ -66,6 +69,17 @@ def filter_experiments(question: dict[str, Any]) -> list[Any]:
     return result
 
 
+def filter_logged_models(question: dict[str, Any]) -> list[Any]:
+    """Parses a filter of logged models; an attribute must be a column."""
+    result = []
+    for c in parse_filter_string(question["filter"]):
+        kind = {"params": "parameter"}.get(c.entity.type.value, c.entity.type.value[:-1])
+        if kind == "attribute" and c.entity.key not in SqlLoggedModel.__table__.columns:
+            raise AttributeError(c.entity.key)
+        result.append([kind, c.entity.key, c.op, value_of(c.value)])
+    return result
+
+
 def order_runs(question: dict[str, Any]) -> list[Any]:
     """Parses order_by clauses of runs as ``_get_orderby_clauses`` does."""
     result = []
@@ -96,6 +110,7 @@ ANSWERS: dict[tuple[str, str], Callable[[dict[str, Any]], Any]] = {
     ("runs", "filter"): filter_runs,
     ("runs", "order_by"): order_runs,
     ("experiments", "filter"): filter_experiments,
+    ("logged_models", "filter"): filter_logged_models,
     ("experiments", "order_by"): order_experiments,
     ("page_token", "page_token"): page_token,
 }

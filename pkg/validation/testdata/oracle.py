@@ -8,6 +8,7 @@ a Python exception that MLflow does not handle (a 500); neither means that the h
 
 # ruff: noqa: SLF001 - MLflow's insides are what is asked
 
+import inspect
 import json
 import sys
 from typing import Any, NoReturn
@@ -55,13 +56,14 @@ def is_malformed(body: str) -> bool:
 def judge(app: Flask, recorder: Recorder, case: dict[str, str]) -> dict[str, Any]:
     """Run one request through the handler of its procedure."""
     handler = handlers.HANDLERS[getattr(service_pb2, case["rpc"])]
+    path = dict.fromkeys(inspect.signature(handler).parameters, "from the path")
     recorder.parsed = True
     verdict: dict[str, Any] = {"error": "", "crash": "", "malformed": is_malformed(case["body"])}
     with app.test_request_context(
         "/?" + case["query"], method=case["verb"], data=case["body"], content_type="application/json"
     ):
         try:
-            verdict["error"] = json.loads(handler().get_data())["message"]
+            verdict["error"] = json.loads(handler(**path).get_data())["message"]
         except Accepted:
             pass
         except Exception as error:  # noqa: BLE001 - whatever it is, the client gets a 500

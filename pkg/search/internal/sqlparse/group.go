@@ -1,6 +1,9 @@
 package sqlparse
 
-import "slices"
+import (
+	"fmt"
+	"slices"
+)
 
 // group finds the groups of a statement, one kind after the other. The order is the library's
 // and decides what a token ends up in.
@@ -50,8 +53,11 @@ type grouper struct {
 
 // exceeds checks the library's limits on entering a list of tokens.
 func (g *grouper) exceeds(list *Token, depth int) bool {
-	if depth > maxDepth || len(list.Children) > maxTokens {
-		g.err = ErrTooComplex
+	switch {
+	case depth > maxDepth:
+		g.err = &TooComplexError{fmt.Sprintf("Maximum grouping depth exceeded (%d).", maxDepth)}
+	case len(list.Children) > maxTokens:
+		g.err = &TooComplexError{fmt.Sprintf("Maximum number of tokens exceeded (%d).", maxTokens)}
 	}
 
 	return g.err != nil

@@ -1,9 +1,6 @@
 package sqlparse
 
-import (
-	"errors"
-	"strings"
-)
+import "strings"
 
 // The library refuses more than this, since grouping takes time that grows faster than the text.
 const (
@@ -11,8 +8,11 @@ const (
 	maxDepth  = 100
 )
 
-// ErrTooComplex says that a text has too many tokens or too deeply nested groups.
-var ErrTooComplex = errors.New("sqlparse: too many tokens or too deeply nested")
+// TooComplexError says, in the library's words, that a text has too many tokens or too deeply
+// nested groups.
+type TooComplexError struct{ limit string }
+
+func (e *TooComplexError) Error() string { return e.limit }
 
 // Parse splits a text into statements and groups each one's tokens. A text of nothing but
 // whitespace has no statement.

@@ -97,6 +97,16 @@ func (t *Token) IsKeyword(words ...string) bool {
 // IsWhitespace tells whether the token is a blank or a line's end.
 func (t *Token) IsWhitespace() bool { return t.Type.isWhitespace() }
 
+// Joined is the text of a group as its children give it: one that was made of tokens that stood apart
+// has no text of its own.
+func (t *Token) Joined() string {
+	if t.Text != "" || len(t.Children) == 0 {
+		return t.Text
+	}
+
+	return join(t.Children)
+}
+
 // Significant returns the children that aren't whitespace.
 func (t *Token) Significant() []*Token {
 	kept := make([]*Token, 0, len(t.Children))

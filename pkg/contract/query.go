@@ -1,0 +1,33 @@
+package contract
+
+import "context"
+
+type queryKey struct{}
+
+// WithQuery returns a context that carries the raw query of an HTTP request: a few of MLflow's
+// handlers read arguments that their message has no field for.
+func WithQuery(ctx context.Context, query string) context.Context {
+	return context.WithValue(ctx, queryKey{}, query)
+}
+
+// QueryFrom returns the context's raw query; "" without one.
+func QueryFrom(ctx context.Context) string {
+	query, _ := ctx.Value(queryKey{}).(string)
+
+	return query
+}
+
+type deletedKey struct{}
+
+// WithDeleted returns a context in which reading one entity by its ID finds it deleted, too, where
+// it wouldn't otherwise (get_logged_model's allow_deleted).
+func WithDeleted(ctx context.Context) context.Context {
+	return context.WithValue(ctx, deletedKey{}, true)
+}
+
+// DeletedFrom tells whether the context is one of WithDeleted.
+func DeletedFrom(ctx context.Context) bool {
+	allowed, _ := ctx.Value(deletedKey{}).(bool)
+
+	return allowed
+}

@@ -1,0 +1,143 @@
+package tracking
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/mlflow/mlflow-go/pkg/contract"
+	"github.com/mlflow/mlflow-go/pkg/database"
+	"github.com/mlflow/mlflow-go/pkg/protos"
+)
+
+// messageOf is a point together with its run.
+func (m metric) messageOf(runID string) *protos.MetricWithRunId {
+	point := m.message()
+
+	return &protos.MetricWithRunId{
+		Key: point.Key, Value: point.Value, Timestamp: point.Timestamp, Step: point.Step, RunId: new(runID),
+	}
+}
+
+// GetMetricHistoryBulk reads the points of a metric of several runs, by run, time, step and value
+// (SqlAlchemyStore.get_metric_history_bulk). The steps of the request don't count.
+func (s *Store) GetMetricHistoryBulk(
+	ctx context.Context, request *protos.GetMetricHistoryBulkInterval,
+) (*protos.GetMetricHistoryBulkInterval_Response, error) {
+	response := &protos.GetMetricHistoryBulkInterval_Response{}
+	if len(request.GetRunIds()) == 0 {
+		return response, nil
+	}
+
+	args := []any{request.GetMetricKey()}
+	for _, id := range request.GetRunIds() {
+		args = append(args, id)
+	}
+
+	err := s.db.Read(ctx, func(tx *database.Tx) (err error) {
+		response.Metrics, err = query(tx, func(scan func(...any) error) (*protos.MetricWithRunId, error) {
+			var (
+				id    string
+				point metric
+			)
+
+			err := scan(&id, &point.key, &point.value, &point.timestamp, &point.step, &point.isNaN)
+
+			return point.messageOf(id), err
+		}, "SELECT run_uuid, "+tx.Dialect().Quote("key")+", value, timestamp, step, is_nan FROM metrics WHERE "+
+			tx.Dialect().Quote("key")+" = ? AND run_uuid IN (?"+strings.Repeat(", ?", len(args)-2)+
+			") ORDER BY run_uuid, timestamp, step, value"+tx.Dialect().Limit(int(request.GetMaxResults()), 0), args...)
+
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("reading the history of a metric of runs: %w", err)
+	}
+
+	return response, nil
+}
+
+// GetMetricHistoryBulkInterval reads a sample of the points of a metric for each of several runs, at
+// most max_results of each run, between two steps if they are given
+// (SqlAlchemyStore.get_metric_history_bulk_interval).
+func (s *Store) GetMetricHistoryBulkInterval(
+	ctx context.Context, request *protos.GetMetricHistoryBulkInterval,
+) (*protos.GetMetricHistoryBulkInterval_Response, error) {
+	if (request.StartStep == nil) != (request.EndStep == nil) {
+		return nil, contract.InvalidParameter("Both start_step and end_step must be specified together, or neither may " +
+			"be specified.")
+	}
+
+	response := &protos.GetMetricHistoryBulkInterval_Response{}
+
+	err := s.db.Read(ctx, func(tx *database.Tx) error {
+		response.Metrics = nil
+
+		for _, id := range request.GetRunIds() {
+			points, err := sampleMetric(tx, id, request)
+			if err != nil {
+				return fmt.Errorf("sampling a metric of run %s: %w", id, err)
+			}
+
+			for _, point := range points {
+				response.Metrics = append(response.Metrics, point.messageOf(id))
+			}
+		}
+
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+
+	return response, nil
+}
+
+// sampleMetric splits a run's points, by step, time and value, into as many parts of the same size
+// as points are wanted, and takes the first of each. The last of all points is always there, if need
+// be instead of the sample's last (_sample_rows_with_window_functions).
+func sampleMetric(tx *database.Tx, runID string, request *protos.GetMetricHistoryBulkInterval) ([]metric, error) {
+	var (
+		columns   = "step, timestamp, value, is_nan"
+		condition = "run_uuid = ? AND " + tx.Dialect().Quote("key") + " = ?"
+		args      = []any{runID, request.GetMetricKey()}
+		wanted    = max(1, int(request.GetMaxResults()))
+	)
+
+	if request.StartStep != nil {
+		condition += " AND step >= ? AND step <= ?"
+		args = append(args, request.GetStartStep(), request.GetEndStep())
+	}
+
+	scan := func(scan func(...any) error) (metric, error) {
+		point := metric{key: request.GetMetricKey()}
+		err := scan(&point.step, &point.timestamp, &point.value, &point.isNaN)
+
+		return point, err
+	}
+
+	points, err := query(tx, scan, "SELECT "+columns+" FROM (SELECT "+columns+", ROW_NUMBER() OVER (PARTITION BY part "+
+		"ORDER BY "+columns+") AS place FROM (SELECT "+columns+", NTILE("+strconv.Itoa(wanted)+") OVER (ORDER BY "+columns+
+		") AS part FROM metrics WHERE "+condition+") parts) placed WHERE place = 1 ORDER BY "+columns, args...)
+	if err != nil {
+		return nil, err
+	}
+
+	last, err := scan(tx.QueryRow("SELECT "+columns+" FROM metrics WHERE "+condition+
+		" ORDER BY step DESC, timestamp DESC, value DESC, is_nan DESC"+tx.Dialect().Limit(1, 0), args...).Scan)
+
+	switch {
+	case isNotFound(err):
+		return points, nil
+	case err != nil:
+		return nil, err
+	case len(points) > 0 && points[len(points)-1] == last:
+	case len(points) >= wanted:
+		points[len(points)-1] = last
+	default:
+		points = append(points, last)
+	}
+
+	return points, nil
+}

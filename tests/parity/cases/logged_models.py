@@ -1,0 +1,171 @@
+"""Logged models: their life, and searching them."""
+
+from typing import Any
+
+from tests.parity.cases import ask, case, get, new_experiment, new_run, post
+from tests.parity.twins import Step
+
+_GET = get("logged-models/${model}")
+
+
+def _model(name: str = "model", **fields: Any) -> Step:
+    body = {"experiment_id": "${exp}", "name": name, **fields}
+    return post("logged-models", body, save={name: "model.info.model_id"})
+
+
+def _patch(path: str, json: Any) -> Step:
+    return Step("PATCH", path, json=json, rows=True)
+
+
+def _delete(path: str) -> Step:
+    return Step("DELETE", path, rows=True)
+
+
+def _search(**fields: Any) -> Step:
+    return ask(
+        "logged-models/search", {"experiment_ids": ["${exp}"], "order_by": [{"field_name": "name"}], **fields}
+    )
+
+
+def _pairs(*keys: str) -> list[dict[str, str]]:
+    return [{"key": key, "value": f"{key}-value"} for key in keys]
+
+
+CASES = (
+    case(
+        "logged model lives",
+        new_experiment(),
+        new_run(),
+        _model(model_type="agent", source_run_id="${run}", params=_pairs("p"), tags=_pairs("t")),
+        _GET,
+        post("logged-models/${model}/params", {"model_id": "${model}", "params": _pairs("q")}),
+        post("logged-models/${model}/params", {"model_id": "${model}", "params": _pairs("q")}),
+        post("logged-models/${model}/params", {"params": _pairs("r")}),
+        _patch("logged-models/${model}/tags", {"tags": _pairs("a b", "é%", "t", "a b", "x/y")}),
+        _patch("logged-models/${model}/tags", {"tags": "x"}),
+        _delete("logged-models/${model}/tags/a%20b"),
+        _delete("logged-models/${model}/tags/%C3%A9%25"),
+        _delete("logged-models/${model}/tags/never"),
+        Step("DELETE", "logged-models/${model}/tags/x%2Fy", native=False, rows=True),
+        Step("DELETE", "logged-models/${model}/tags/", native=False),
+        post(
+            "runs/log-metric",
+            {"run_id": "${run}", "key": "m", "value": 1.5, "timestamp": 1, "model_id": "${model}"},
+        ),
+        _GET,
+        *(
+            _patch("logged-models/${model}", {"model_id": "${model}", **fields})
+            for fields in (
+                {"status": "LOGGED_MODEL_READY"},
+                {"status": 3},
+                {"status": 0},
+                {},
+                {"status": "2", "model_id": "m-other"},
+                {"status": 2, "model_id": ""},
+            )
+        ),
+        _delete("logged-models/${model}"),
+        _GET,
+        get("logged-models/${model}", {"allow_deleted": "TRUE"}),
+        get("logged-models/${model}", {"allow_deleted": "yes"}),
+        get("logged-models/m-never"),
+        get("logged-models/%22it's%22"),
+        get("/ajax-api/2.0/mlflow/logged-models/m-never"),
+        _delete("logged-models/m-never"),
+        Step("HEAD", "logged-models/m-never", native=False),
+        Step("PUT", "logged-models/m-never", json={}, native=False),
+    ),
+    case(
+        "logged models that can't be created",
+        new_experiment(),
+        *(
+            post("logged-models", {"experiment_id": "${exp}", **fields})
+            for fields in (
+                {"name": "a/b"},
+                {"name": "it's"},
+                {"name": 5},
+                {"params": _pairs("p", "p")},
+                {"tags": _pairs("t", "t")},
+                {"params": [{}]},
+                {"tags": {}},
+                {"experiment_id": "none"},
+                {"experiment_id": "987654"},
+                {"experiment_id": ""},
+            )
+        ),
+        post("logged-models", {}),
+    ),
+    case(
+        "logged models are searched",
+        new_experiment(),
+        new_run(),
+        _model("a", tags=_pairs("t")),
+        _model("B", model_type="agent", params=_pairs("p")),
+        _model("cd", params=_pairs("p"), tags=_pairs("t")),
+        post(
+            "runs/log-batch",
+            {
+                "run_id": "${run}",
+                "metrics": [
+                    {"key": "m", "value": 2, "timestamp": 1, "model_id": "${a}"},
+                    {"key": "m", "value": 1, "timestamp": 2, "model_id": "${a}"},
+                    {
+                        "key": "m",
+                        "value": 1.5,
+                        "timestamp": 1,
+                        "model_id": "${B}",
+                        "dataset_name": "d",
+                        "dataset_digest": "e",
+                    },
+                ],
+            },
+        ),
+        _search(),
+        *(
+            _search(filter=text)
+            for text in (
+                "name = 'a'",
+                "name = b",
+                'name = "a"',
+                "name ILIKE 'B'",
+                "name LIKE 'c_'",
+                "name IN ('a', 'B')",
+                "tags.t = 't-value' AND params.p != 'x'",
+                "metrics.m > 1.75",
+                "metrics.m >= 1 and creation_time > 5",
+                "model_type = 'agent'",
+                "name = 'a' OR name = 'b'",
+                "name IS NOT NULL",
+                "labels.x = 'y'",
+                "name > 'a'",
+                "metrics.m IN (1)",
+            )
+        ),
+        *(
+            _search(
+                order_by=[{"field_name": "metrics.m", **fields}, {"field_name": "name", "ascending": False}]
+            )
+            for fields in (
+                {},
+                {"ascending": False},
+                {"dataset_name": "d"},
+                {"dataset_name": "d", "dataset_digest": "x"},
+            )
+        ),
+        _search(order_by=[{"field_name": "params.p"}]),
+        _search(order_by=[{"field_name": "nothing"}]),
+        _search(datasets=[{"dataset_name": "d", "dataset_digest": "e"}]),
+        _search(datasets=[{"dataset_name": "d"}]),
+        _search(datasets=[{}]),
+        ask(
+            "logged-models/search",
+            {"experiment_ids": ["${exp}"], "max_results": 2, "order_by": [{"field_name": "name"}]},
+            save={"token": "next_page_token"},
+        ),
+        _search(page_token="${token}"),
+        _search(page_token="${token}", filter="name = 'a'"),
+        ask("logged-models/search", {"experiment_ids": []}),
+        ask("logged-models/search", {"experiment_ids": ["x"]}),
+        ask("logged-models/search", {}),
+    ),
+)
