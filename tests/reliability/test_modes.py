@@ -33,10 +33,15 @@ def _endpoints() -> list[dict[str, str | bool]]:
     return json.loads(listed.stdout)["endpoints"]
 
 
+def _address(route: dict[str, str | bool]) -> tuple[str, str]:
+    """A route's verb and path, with something in the place of each parameter."""
+    return route["verb"], route["path"].translate(str.maketrans("", "", "{}<>"))
+
+
 def _native_api() -> list[tuple[str, str]]:
     """The routes of the API that Go answers unless a mode forbids it."""
     return [
-        (route["verb"], route["path"])
+        _address(route)
         for route in _endpoints()
         if route["native"] and route["path"].startswith(("/api/", "/ajax-api/"))
     ]
@@ -156,9 +161,8 @@ def _models(path: str) -> list[str]:
 
 
 def _routes() -> list[tuple[str, str]]:
-    """Every address that the server knows, parameters filled in."""
-    fill = str.maketrans("", "", "{}<>")
-    return [(route["verb"], route["path"].translate(fill)) for route in _endpoints()]
+    """Every address that the server knows."""
+    return [_address(route) for route in _endpoints()]
 
 
 def test_anonymous_callers_get_what_stock_gives(made_database: Path, tmp_path: Path) -> None:
