@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.reliability.processes import MARK, marked, memory, peak_memory
+from tests.reliability.processes import MARK, marked, peak_memory, shared_memory
 from tests.servers import OURS, STOCK, fresh_database, running
 
 _LOAD = Path(__file__).with_name("load")
@@ -83,7 +83,7 @@ def measure(
             time.sleep(arguments.settle)
             processes = marked(mark)
             seen.processes = len(processes)
-            seen.idle_tree = sum(map(memory, processes))
+            seen.idle_tree = sum(map(shared_memory, processes))
             for operation in arguments.operations:
                 print(f"  {operation}", flush=True)
                 seen.operations[operation] = run_load(load, server.url, operation, arguments)
@@ -120,7 +120,7 @@ def report(database: str, stock: Measured, ours: Measured) -> None:
             stock.restart_first_answer,
             ours.restart_first_answer,
         ),
-        ("whole tree, idle, MiB", stock.idle_tree / mib, ours.idle_tree / mib),
+        ("whole tree, idle, proportional, MiB", stock.idle_tree / mib, ours.idle_tree / mib),
         ("processes", stock.processes, ours.processes),
         (
             "server under load, peak, MiB (ours: the Go process)",

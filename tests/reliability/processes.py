@@ -28,15 +28,20 @@ def marked(mark: str) -> dict[int, str]:
     return found
 
 
-def memory(pid: int, line: str = "VmRSS") -> int:
-    """Give a line of a process's memory in bytes; its resident size unless another is named."""
-    status = dict(entry.split(":", 1) for entry in Path(f"/proc/{pid}/status").read_text().splitlines())
-    return int(status[line].split()[0]) * 1024
-
-
 def peak_memory(pid: int) -> int:
     """Give a process's largest resident size so far, in bytes."""
-    return memory(pid, "VmHWM")
+    return _kilobytes(pid, "status", "VmHWM")
+
+
+def shared_memory(pid: int) -> int:
+    """Give a process's part of the memory that it uses, in bytes: what n share counts an nth."""
+    return _kilobytes(pid, "smaps_rollup", "Pss")
+
+
+def _kilobytes(pid: int, file: str, line: str) -> int:
+    lines = Path(f"/proc/{pid}/{file}").read_text().splitlines()
+    values = dict(entry.split(":", 1) for entry in lines if ": " in entry or ":\t" in entry)
+    return int(values[line].split()[0]) * 1024
 
 
 def listening(url: str) -> bool:
