@@ -2,7 +2,21 @@
 
 package main
 
-// Endpoints lists what is native, what Python answers, and why; -json prints it for programs.
+import (
+	"os"
+	"strings"
+)
+
+// Mage takes "-json" only; people write "--json", as mlflow-go does.
+func init() {
+	for i, argument := range os.Args {
+		if strings.HasPrefix(argument, "--") {
+			os.Args[i] = argument[1:]
+		}
+	}
+}
+
+// Endpoints lists what is native, what Python answers, and why; --json prints it for programs.
 func Endpoints(json *bool) error {
 	arguments := []string{"run", "./pkg/cmd/server", "endpoints"}
 	if json != nil && *json {
