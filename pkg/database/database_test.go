@@ -106,19 +106,6 @@ func TestWrite(t *testing.T) {
 		}), errRefused)
 		require.Equal(t, 1, countExperiments(t, db))
 	})
-	each("OK/ExecAll", func(t *testing.T, db *database.DB) {
-		insert := db.Dialect().Insert("experiments", []string{"name", "lifecycle_stage", "workspace"}, 1)
-		require.NoError(t, db.Write(t.Context(), func(tx *database.Tx) error {
-			return tx.ExecAll(database.Statement{Query: insert, Args: []any{"a", "active", "default"}},
-				database.Statement{Query: insert, Args: []any{"b", "active", "default"}})
-		}))
-		err := db.Write(t.Context(), func(tx *database.Tx) error {
-			return tx.ExecAll(database.Statement{Query: insert, Args: []any{"c", "active", "default"}},
-				database.Statement{Query: insert, Args: []any{"a", "active", "default"}})
-		})
-		require.True(t, database.IsUniqueViolation(err), err)
-		require.Equal(t, 2, countExperiments(t, db))
-	})
 	each("OK/Savepoint", func(t *testing.T, db *database.DB) {
 		hooks := ""
 		require.NoError(t, db.Write(t.Context(), func(tx *database.Tx) error {

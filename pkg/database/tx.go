@@ -120,21 +120,6 @@ func (tx *Tx) QueryRow(query string, args ...any) *sql.Row {
 	return connection{tx}.QueryRowContext(tx.ctx, tx.db.rebind(query), args...)
 }
 
-// ExecAll runs statements in order, up to the first that fails. On PostgreSQL they cost one round
-// trip together.
-func (tx *Tx) ExecAll(statements ...Statement) error {
-	if len(statements) == 0 {
-		return nil
-	}
-
-	list := make([]step, len(statements))
-	for i, statement := range statements {
-		list[i].Statement = statement
-	}
-
-	return tx.run(list)
-}
-
 // Insert adds one row and returns its generated column.
 func (tx *Tx) Insert(table string, columns []string, generated string, args ...any) (int64, error) {
 	insert := tx.db.dialect.InsertReturning(table, columns, generated)
