@@ -82,7 +82,7 @@ func (s *Store) LogMetric(ctx context.Context, request *protos.LogMetric) (*prot
 		return nil, err
 	}
 
-	id := firstNonEmpty(request.GetRunId(), request.GetRunUuid())
+	id := runID(request)
 	logged := &protos.Metric{
 		Key:           request.Key,
 		Value:         request.Value,
@@ -324,7 +324,7 @@ func (s *Store) GetMetricHistory(
 		limit = int(request.GetMaxResults()) + 1 // one more tells whether there is another page
 	}
 
-	id := firstNonEmpty(request.GetRunId(), request.GetRunUuid())
+	id := runID(request)
 
 	points, err := read(ctx, s, func(tx *database.Tx) ([]*protos.Metric, error) {
 		return metricHistory(tx, id, request.GetMetricKey(), limit, int(offset))

@@ -19,7 +19,7 @@ func (s *Store) LogParam(ctx context.Context, request *protos.LogParam) (*protos
 		return nil, err
 	}
 
-	id := firstNonEmpty(request.GetRunId(), request.GetRunUuid())
+	id := runID(request)
 
 	if err := s.db.Write(ctx, func(tx *database.Tx) error {
 		if _, err := checkRunActive(tx, id); err != nil {

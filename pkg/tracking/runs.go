@@ -272,7 +272,7 @@ func nameRun(request *protos.CreateRun) (name string, tags []*protos.RunTag, err
 // UpdateRun changes status, end time and name of an active run: what the request has, and a name
 // only if it isn't empty (SqlAlchemyStore.update_run_info).
 func (s *Store) UpdateRun(ctx context.Context, request *protos.UpdateRun) (*protos.UpdateRun_Response, error) {
-	id := firstNonEmpty(request.GetRunId(), request.GetRunUuid())
+	id := runID(request)
 
 	info, err := write(ctx, s, func(tx *database.Tx) (*protos.RunInfo, error) {
 		found, err := findRun(tx, id)

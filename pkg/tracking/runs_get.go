@@ -11,7 +11,7 @@ import (
 // GetRun reads a run, deleted or not, with its latest metrics, params, tags, inputs and outputs
 // (SqlAlchemyStore.get_run). Error: RESOURCE_DOES_NOT_EXIST.
 func (s *Store) GetRun(ctx context.Context, request *protos.GetRun) (*protos.GetRun_Response, error) {
-	id := firstNonEmpty(request.GetRunId(), request.GetRunUuid())
+	id := runID(request)
 
 	found, err := read(ctx, s, func(tx *database.Tx) (*protos.Run, error) { return getRun(tx, id) })
 	if err != nil {

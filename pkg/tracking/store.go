@@ -235,6 +235,15 @@ func inPieces(
 	return nil
 }
 
+// runID is the run that a request names: clients before MLflow 1.0 called it run_uuid.
+func runID(request interface {
+	GetRunId() string
+	GetRunUuid() string
+},
+) string {
+	return firstNonEmpty(request.GetRunId(), request.GetRunUuid())
+}
+
 // firstNonEmpty is Python's a or b for strings.
 func firstNonEmpty(a, b string) string {
 	if a != "" {

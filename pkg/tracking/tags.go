@@ -19,7 +19,7 @@ func (s *Store) SetTag(ctx context.Context, request *protos.SetTag) (*protos.Set
 		return nil, err
 	}
 
-	id := firstNonEmpty(request.GetRunId(), request.GetRunUuid())
+	id := runID(request)
 
 	if err := s.db.Write(ctx, func(tx *database.Tx) error {
 		if _, err := checkRunActive(tx, id); err != nil {
