@@ -22,6 +22,7 @@ import (
 	"github.com/mlflow/mlflow-go/pkg/database"
 	"github.com/mlflow/mlflow-go/pkg/databasetest"
 	"github.com/mlflow/mlflow-go/pkg/protos"
+	"github.com/mlflow/mlflow-go/pkg/pythontest"
 )
 
 func writeFile(name, content string) error { return os.WriteFile(name, []byte(content), 0o600) }
@@ -174,8 +175,6 @@ func TestOtherProcess(t *testing.T) {
 	})
 	t.Run("OK/Python", func(t *testing.T) {
 		const rows = 100
-		python, err := databasetest.Python()
-		require.NoError(t, err)
 		uri := databasetest.SQLite(t)
 		db := databasetest.Open(t, uri)
 		script := `import sqlite3, sys
@@ -184,8 +183,8 @@ for i in range(int(sys.argv[2])):
     connection.execute("INSERT INTO experiments (name, workspace) VALUES (?, 'default')", (f"python-{i}",))
     connection.commit()
 `
-		command := exec.Command(python, "-c", script, strings.TrimPrefix(uri, "sqlite:///"), strconv.Itoa(rows))
-		command.Stderr = os.Stderr
+		command, err := pythontest.Command(t.Context(), "-c", script, strings.TrimPrefix(uri, "sqlite:///"), strconv.Itoa(rows))
+		require.NoError(t, err)
 		require.NoError(t, command.Start())
 		var wg sync.WaitGroup
 		for caller := range 4 {

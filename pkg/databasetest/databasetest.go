@@ -1,7 +1,7 @@
 // Package databasetest hands fresh databases to tests: with the schema that MLflow itself makes,
 // on every database that is native.
 //
-// It needs two environment variables: MLFLOW_GO_TEST_PYTHON, a Python that has MLflow, and
+// It needs two environment variables: MLFLOW_GO_TEST_PYTHON (see pythontest), and
 // MLFLOW_GO_TEST_POSTGRES, the SQLAlchemy URI of a PostgreSQL server on which databases may be
 // created. A test fails without them.
 package databasetest
@@ -16,7 +16,6 @@ import (
 	"io/fs"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -27,10 +26,10 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/mlflow/mlflow-go/pkg/database"
+	"github.com/mlflow/mlflow-go/pkg/pythontest"
 )
 
 var (
-	errNoPython     = errors.New("set MLFLOW_GO_TEST_PYTHON to a Python that has MLflow")
 	errNoPostgreSQL = errors.New("set MLFLOW_GO_TEST_POSTGRES to a PostgreSQL server's URI")
 )
 
@@ -305,38 +304,27 @@ var postgresTemplate = sync.OnceValues(func() (string, error) {
 
 // templateVersion names what a template depends on: MLflow's version and our script.
 func templateVersion() (string, error) {
-	python, err := Python()
+	command, err := pythontest.Command(context.Background(), "-c",
+		"import importlib.metadata as m; print(m.version('mlflow'))")
 	if err != nil {
 		return "", err
 	}
-	//nolint:gosec // whoever runs the tests names it
-	version, err := exec.CommandContext(context.Background(), python, "-c",
-		"import importlib.metadata as m; print(m.version('mlflow'))").Output()
+	version, err := command.Output()
 	if err != nil {
-		return "", fmt.Errorf("asking %s for MLflow's version: %w", python, err)
+		return "", fmt.Errorf("asking Python for MLflow's version: %w", err)
 	}
 	sum := sha256.Sum256([]byte(initialize))
 
 	return strings.ReplaceAll(strings.TrimSpace(string(version)), ".", "_") + "_" + hex.EncodeToString(sum[:4]), nil
 }
 
-// Python is the interpreter that has MLflow.
-func Python() (string, error) {
-	python := os.Getenv("MLFLOW_GO_TEST_PYTHON")
-	if python == "" {
-		return "", errNoPython
-	}
-
-	return python, nil
-}
-
 func runInitialize(uri string) error {
-	python, err := Python()
+	command, err := pythontest.Command(context.Background(), "-c", initialize, uri)
 	if err != nil {
 		return err
 	}
-	//nolint:gosec // whoever runs the tests names it
-	output, err := exec.CommandContext(context.Background(), python, "-c", initialize, uri).CombinedOutput()
+	command.Stderr = nil
+	output, err := command.CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("making MLflow's schema: %w\n%s", err, output)
 	}

@@ -1,20 +1,15 @@
 package handlers_test
 
 import (
-	"bufio"
 	_ "embed"
 	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"math"
 	"math/rand/v2"
 	"net/http"
 	"net/url"
-	"os"
-	"os/exec"
 	"regexp"
 	"slices"
 	"strconv"
@@ -29,6 +24,7 @@ import (
 	"github.com/mlflow/mlflow-go/pkg/database"
 	"github.com/mlflow/mlflow-go/pkg/databasetest"
 	"github.com/mlflow/mlflow-go/pkg/handlers"
+	"github.com/mlflow/mlflow-go/pkg/pythontest"
 	"github.com/mlflow/mlflow-go/pkg/tracking"
 	"github.com/mlflow/mlflow-go/pkg/validation"
 )
@@ -226,26 +222,15 @@ func (e exchange) body(t *testing.T) []byte {
 func newMLflow(t *testing.T, uri string, environment map[string]string) *side {
 	t.Helper()
 
-	python, err := databasetest.Python()
-	require.NoError(t, err)
-
-	process := exec.Command(python, "-c", oracleScript, uri, artifactRoot)
-	process.Env = append(os.Environ(), "MLFLOW_DISABLE_TELEMETRY=true", "MLFLOW_LOGGING_LEVEL=CRITICAL")
+	variables := make([]string, 0, 2+len(environment))
+	variables = append(variables, "MLFLOW_DISABLE_TELEMETRY=true", "MLFLOW_LOGGING_LEVEL=CRITICAL")
 	for name, value := range environment {
-		process.Env = append(process.Env, name+"="+value)
+		variables = append(variables, name+"="+value)
 	}
 
-	input, err := process.StdinPipe()
+	oracle, err := pythontest.Start(variables, "-c", oracleScript, uri, artifactRoot)
 	require.NoError(t, err)
-	output, err := process.StdoutPipe()
-	require.NoError(t, err)
-	require.NoError(t, process.Start())
-	t.Cleanup(func() {
-		_ = input.Close()
-		_ = process.Wait()
-	})
-
-	lines := bufio.NewReader(output)
+	t.Cleanup(func() { _ = oracle.Close() })
 
 	return &side{
 		answer: func(t *testing.T, e exchange) answer {
@@ -258,21 +243,9 @@ func newMLflow(t *testing.T, uri string, environment map[string]string) *side {
 				request["body"] = string(e.body(t))
 			}
 
-			line, err := json.Marshal(request)
-			require.NoError(t, err)
-			_, err = input.Write(append(line, '\n'))
-			require.NoError(t, err)
-
-			reply, err := lines.ReadBytes('\n')
-			if errors.Is(err, io.EOF) {
-				t.Fatal("MLflow ended")
-			}
-
-			require.NoError(t, err)
-
 			var a answer
 
-			require.NoError(t, json.Unmarshal(reply, &a))
+			oracle.Ask(t, request, &a)
 
 			return a
 		},

@@ -2,15 +2,12 @@ package pyfmt_test
 
 import (
 	_ "embed"
-	"encoding/json"
-	"os"
-	"os/exec"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/mlflow/mlflow-go/pkg/databasetest"
 	"github.com/mlflow/mlflow-go/pkg/pyfmt"
+	"github.com/mlflow/mlflow-go/pkg/pythontest"
 )
 
 //go:embed testdata/oracle.py
@@ -18,19 +15,11 @@ var oracle string
 
 // TestAgreesWithPython goes through every character that Python's Unicode version knows.
 func TestAgreesWithPython(t *testing.T) {
-	python, err := databasetest.Python()
-	require.NoError(t, err)
-
-	process := exec.Command(python, "-c", oracle)
-	process.Stderr = os.Stderr
-	output, err := process.Output()
-	require.NoError(t, err)
-
 	var want struct {
 		Characters [][4]any `json:"characters"`
 	}
 
-	require.NoError(t, json.Unmarshal(output, &want))
+	pythontest.Ask(t, nil, &want, "-c", oracle)
 	require.Greater(t, len(want.Characters), 100_000)
 
 	for _, w := range want.Characters {

@@ -1,14 +1,12 @@
 package search_test
 
 import (
-	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"regexp"
 	"slices"
 	"strconv"
@@ -18,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mlflow/mlflow-go/pkg/contract"
+	"github.com/mlflow/mlflow-go/pkg/pythontest"
 	"github.com/mlflow/mlflow-go/pkg/search"
 )
 
@@ -45,26 +44,12 @@ type answer struct {
 	Exception string          `json:"exception,omitempty"`
 }
 
-// askMLflow runs the oracle in the interpreter that MLFLOW_GO_TEST_PYTHON names.
+// askMLflow parses as MLflow does.
 func askMLflow(t *testing.T, questions []question) []answer {
 	t.Helper()
 
-	interpreter := os.Getenv("MLFLOW_GO_TEST_PYTHON")
-	require.NotEmpty(t, interpreter, "MLFLOW_GO_TEST_PYTHON must name a Python that has MLflow")
-
-	input, err := json.Marshal(questions)
-	require.NoError(t, err)
-
-	var stderr bytes.Buffer
-
-	command := exec.CommandContext(t.Context(), interpreter, "testdata/oracle.py")
-	command.Stdin = bytes.NewReader(input)
-	command.Stderr = &stderr
-	output, err := command.Output()
-	require.NoError(t, err, stderr.String())
-
 	var answers []answer
-	require.NoError(t, json.Unmarshal(output, &answers))
+	pythontest.Ask(t, questions, &answers, "testdata/oracle.py")
 	require.Len(t, answers, len(questions))
 
 	return answers

@@ -1,12 +1,9 @@
 package tracking_test
 
 import (
-	"bytes"
 	"encoding/base64"
-	"encoding/json"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,6 +17,7 @@ import (
 	"github.com/mlflow/mlflow-go/pkg/database"
 	"github.com/mlflow/mlflow-go/pkg/databasetest"
 	"github.com/mlflow/mlflow-go/pkg/protos"
+	"github.com/mlflow/mlflow-go/pkg/pythontest"
 	"github.com/mlflow/mlflow-go/pkg/search"
 	"github.com/mlflow/mlflow-go/pkg/tracking"
 )
@@ -80,22 +78,8 @@ func sortByText[M proto.Message](messages []M) {
 func askMLflow(t *testing.T, uri string, questions []searchQuestion) []searchAnswer {
 	t.Helper()
 
-	python, err := databasetest.Python()
-	require.NoError(t, err)
-
-	input, err := json.Marshal(map[string]any{"uri": uri, "questions": questions})
-	require.NoError(t, err)
-
-	var stderr bytes.Buffer
-
-	command := exec.CommandContext(t.Context(), python, "testdata/search.py")
-	command.Stdin = bytes.NewReader(input)
-	command.Stderr = &stderr
-	output, err := command.Output()
-	require.NoError(t, err, stderr.String())
-
 	var answers []searchAnswer
-	require.NoError(t, json.Unmarshal(output, &answers))
+	pythontest.Ask(t, map[string]any{"uri": uri, "questions": questions}, &answers, "testdata/search.py")
 	require.Len(t, answers, len(questions))
 
 	return answers

@@ -1,14 +1,12 @@
 package tracking
 
 import (
-	"encoding/json"
-	"os/exec"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/mlflow/mlflow-go/pkg/databasetest"
+	"github.com/mlflow/mlflow-go/pkg/pythontest"
 )
 
 // wordCharacters prints which of the characters that Python knows a name may have, as two lists.
@@ -21,15 +19,9 @@ print(json.dumps([good, sorted(set(known) - set(good))]))
 `
 
 func TestNameCharactersAgreeWithMLflow(t *testing.T) {
-	python, err := databasetest.Python()
-	require.NoError(t, err)
-
-	output, err := exec.Command(python, "-c", wordCharacters).Output()
-	require.NoError(t, err)
-
 	var lists [2][]string
 
-	require.NoError(t, json.Unmarshal(output, &lists))
+	pythontest.Ask(t, nil, &lists, "-c", wordCharacters)
 	require.Greater(t, len(lists[0]), 100_000)
 
 	for i, allowed := range []bool{true, false} {

@@ -1,13 +1,9 @@
 package uri_test
 
 import (
-	"bytes"
 	_ "embed"
-	"encoding/json"
 	"errors"
 	"math/rand/v2"
-	"os"
-	"os/exec"
 	"slices"
 	"strings"
 	"testing"
@@ -15,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mlflow/mlflow-go/pkg/contract"
-	"github.com/mlflow/mlflow-go/pkg/databasetest"
+	"github.com/mlflow/mlflow-go/pkg/pythontest"
 	"github.com/mlflow/mlflow-go/pkg/uri"
 )
 
@@ -50,20 +46,9 @@ func locations() []string {
 
 // TestAgreesWithMLflow compares what becomes of locations.
 func TestAgreesWithMLflow(t *testing.T) {
-	python, err := databasetest.Python()
-	require.NoError(t, err)
-
-	input, err := json.Marshal(locations())
-	require.NoError(t, err)
-
-	process := exec.Command(python, "-c", oracle)
-	process.Stdin, process.Stderr = bytes.NewReader(input), os.Stderr
-	output, err := process.Output()
-	require.NoError(t, err)
-
 	var want [][3]*string
 
-	require.NoError(t, json.Unmarshal(output, &want))
+	pythontest.Ask(t, locations(), &want, "-c", oracle)
 
 	for i, location := range locations() {
 		appended, appendErr := uri.AppendPath(location, "run", "/artifacts")

@@ -1,14 +1,10 @@
 package validation
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"maps"
 	"math/rand/v2"
 	"net/url"
-	"os"
-	"os/exec"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,6 +13,7 @@ import (
 	"github.com/mlflow/mlflow-go/pkg/codec"
 	"github.com/mlflow/mlflow-go/pkg/contract"
 	"github.com/mlflow/mlflow-go/pkg/protos"
+	"github.com/mlflow/mlflow-go/pkg/pythontest"
 )
 
 // A wireCase is one request, for MLflow's handlers and for ours.
@@ -40,24 +37,8 @@ type verdict struct {
 // askMLflow runs the cases through MLflow's own handlers.
 func askMLflow(t *testing.T, cases []wireCase) []verdict {
 	t.Helper()
-	python := os.Getenv("MLFLOW_GO_TEST_PYTHON")
-	if python == "" {
-		t.Fatal("MLFLOW_GO_TEST_PYTHON must name a Python that has mlflow; `python3 dev.py test test:go` sets it")
-	}
-	input, err := json.Marshal(cases)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var stdout, stderr bytes.Buffer
-	command := exec.CommandContext(t.Context(), python, "testdata/oracle.py")
-	command.Stdin, command.Stdout, command.Stderr = bytes.NewReader(input), &stdout, &stderr
-	if err := command.Run(); err != nil {
-		t.Fatalf("ask MLflow: %v\n%s", err, &stderr)
-	}
 	var verdicts []verdict
-	if err := json.Unmarshal(stdout.Bytes(), &verdicts); err != nil {
-		t.Fatal(err)
-	}
+	pythontest.Ask(t, cases, &verdicts, "testdata/oracle.py")
 	if len(verdicts) != len(cases) {
 		t.Fatalf("MLflow answered %d of %d cases", len(verdicts), len(cases))
 	}

@@ -8,6 +8,8 @@ import (
 
 	"google.golang.org/protobuf/reflect/protodesc"
 	"google.golang.org/protobuf/types/descriptorpb"
+
+	"github.com/mlflow/mlflow-go/pkg/pythontest"
 )
 
 // repository is the root of the project.
@@ -16,9 +18,9 @@ const repository = "../../.."
 // fromWheel loads the descriptors of the installed MLflow.
 func fromWheel(t *testing.T) *descriptorpb.FileDescriptorSet {
 	t.Helper()
-	python := os.Getenv("MLFLOW_GO_TEST_PYTHON")
-	if python == "" {
-		t.Fatal("MLFLOW_GO_TEST_PYTHON must name a Python that has mlflow; `python3 dev.py test test:go` sets it")
+	python, err := pythontest.Python()
+	if err != nil {
+		t.Fatal(err)
 	}
 	t.Setenv(pythonVariable, python)
 	set, err := discover(t.Context(), t.TempDir())

@@ -7,12 +7,12 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/mlflow/mlflow-go/pkg/databasetest"
+	"github.com/mlflow/mlflow-go/pkg/pythontest"
 )
 
 // TestGenerate holds pkg/schema equal to what the installed MLflow gives.
 func TestGenerate(t *testing.T) {
-	python, err := databasetest.Python()
+	python, err := pythontest.Python()
 	require.NoError(t, err)
 	folder := t.TempDir()
 	require.NoError(t, generate(t.Context(), python, folder))
