@@ -72,7 +72,16 @@ func (Test) Browser() error { return runPytest("browser") }
 // Reliability kills processes and breaks connections.
 func (Test) Reliability() error { return runPytest("reliability") }
 
-// runPytest runs one folder of tests/.
+// Crash kills servers in the middle of writing, a hundred times on each database, and looks for what they acknowledged.
+func (Test) Crash() error {
+	if err := os.Setenv("MLFLOW_GO_TEST_KILLS", "100"); err != nil {
+		return err
+	}
+
+	return runPytest("reliability/test_crash.py")
+}
+
+// runPytest runs a part of tests/.
 func runPytest(suite string) error {
 	if err := requireVariables(testPythonVariable, testPostgresVariable); err != nil {
 		return err

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import os
 import signal
 import threading
@@ -111,43 +110,6 @@ def test_asked_to_end(tree: Tree, how: signal.Signals) -> None:
     assert tree.server.process.wait(30) == 0
     eventually(lambda: not tree.processes, 3, f"left behind: {tree.processes}")
     assert not listening(tree.server.url)
-
-
-def test_acknowledged_survives_kill(young_tree: Tree) -> None:
-    """What was answered 200 is there after kill -9 in the middle of writing."""
-    server = young_tree.server
-    created = requests.post(
-        server.url + "/api/2.0/mlflow/runs/create", json={"experiment_id": "0", "start_time": 1}, timeout=30
-    )
-    run = created.json()["run"]["info"]["run_id"]
-    steps = itertools.count()
-    acknowledged: set[int] = set()
-
-    def write() -> None:
-        with requests.Session() as session, contextlib.suppress(requests.ConnectionError):
-            while True:
-                step = next(steps)
-                body = {"run_id": run, "key": "m", "value": step, "timestamp": 1, "step": step}
-                answer = session.post(server.url + "/api/2.0/mlflow/runs/log-metric", json=body, timeout=30)
-                assert answer.status_code == 200, answer.text
-                acknowledged.add(step)
-
-    with ThreadPoolExecutor() as writers:
-        writing = [writers.submit(write) for _ in range(4)]
-        eventually(lambda: len(acknowledged) >= 200, 60, "too few writes")
-        server.process.kill()
-        server.process.wait()
-        for each in writing:
-            each.result()
-    again = start(OURS, server.log.parent, database=server.database, environment={MARK: young_tree.mark})
-    history = requests.get(
-        again.url + "/api/2.0/mlflow/metrics/get-history",
-        params={"run_id": run, "metric_key": "m"},
-        timeout=30,
-    ).json()["metrics"]
-    found = [metric["step"] for metric in history]
-    assert len(found) == len(set(found))
-    assert acknowledged <= set(found)
 
 
 def test_port_in_use(young_tree: Tree, tmp_path: Path) -> None:
