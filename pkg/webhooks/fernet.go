@@ -38,8 +38,9 @@ type fernet struct {
 }
 
 // newFernet takes a key as Python spells it. Like Python, it doesn't mind characters that aren't
-// base64, nor which of the two alphabets is used.
+// base64, nor what follows the padding, nor which of the two alphabets is used.
 func newFernet(key string) (*fernet, error) {
+	key, _, _ = strings.Cut(key, "=")
 	plain := strings.Map(func(char rune) rune {
 		switch {
 		case char == '+':

@@ -91,7 +91,7 @@ func encodeData(payload any) ([]byte, error) {
 		case char == '\\': // and what it escapes
 			size++
 			spelled = append(spelled, plain[i:i+size]...)
-		case char >= utf8.RuneSelf:
+		case char >= '\x7f':
 			spelled = appendEscaped(spelled, char)
 		case !inString && (char == ',' || char == ':'):
 			spelled = append(spelled, plain[i], ' ')

@@ -92,7 +92,8 @@ func selectActive(tx *database.Tx, event event) ([]webhook, error) {
 		workspace(tx), event.entity, event.action, protos.WebhookStatus_ACTIVE.String())
 }
 
-// selectEvents lists the events of webhooks, in no order, as MLflow does.
+// selectEvents lists the events of webhooks, in the order of their key, which is how SQLite gives them
+// to MLflow; MLflow asks for none.
 func selectEvents(tx *database.Tx, of []webhook) (map[string][]event, error) {
 	events := make(map[string][]event, len(of))
 
@@ -105,7 +106,7 @@ func selectEvents(tx *database.Tx, of []webhook) (map[string][]event, error) {
 		if err := tx.Select(database.Selection{
 			Statement: database.Statement{
 				Query: "SELECT webhook_id, entity, action FROM webhook_events WHERE webhook_id IN (?" +
-					strings.Repeat(", ?", len(ids)-1) + ")",
+					strings.Repeat(", ?", len(ids)-1) + ") ORDER BY webhook_id, entity, action",
 				Args: ids,
 			},
 			Row: func(scan func(...any) error) error {

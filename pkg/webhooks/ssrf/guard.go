@@ -220,7 +220,7 @@ func toASCII(host string) (string, error) {
 
 	ascii, err := idna.Lookup.ToASCII(host)
 	if err != nil {
-		return "", fmt.Errorf("encoding with 'idna' codec failed (%w)", err)
+		return "", &net.DNSError{Err: err.Error(), Name: host, IsNotFound: true} // no such name can exist
 	}
 
 	return ascii, nil
