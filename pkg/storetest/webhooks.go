@@ -245,7 +245,7 @@ func (s webhookSuite) list(t *testing.T) {
 		s.exec(t, "UPDATE webhooks SET creation_timestamp = 1 WHERE name <> 'l4'") // at the same time
 
 		var (
-			names []string
+			names = make([]string, 0, 5)
 			token *string
 		)
 

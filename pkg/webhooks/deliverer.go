@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -138,8 +139,37 @@ func (d *Deliverer) Notify(ctx context.Context, announced contract.Event) {
 		known.finding = true
 		d.finding++
 
-		d.goroutines.Go(func() { d.match(about, known) })
+		d.goroutines.Go(func() { d.match(about, known) }) //nolint:contextcheck // it outlives the caller
 	}
+}
+
+// Shutdown takes no more events and delivers those it has until the context ends, when the rest is
+// dropped, with a line in the log. What can't be sent again before the context's deadline isn't waited
+// for.
+func (d *Deliverer) Shutdown(ctx context.Context) {
+	d.mu.Lock()
+	d.closing = true
+
+	if deadline, limited := ctx.Deadline(); limited {
+		d.deadline = deadline
+		d.drop(d.queues.postponedUntilAfter(deadline))
+	}
+
+	d.settle()
+	d.mu.Unlock()
+
+	select {
+	case <-d.settled:
+	case <-ctx.Done():
+	}
+
+	d.end()
+	d.mu.Lock()
+	d.drop(d.queues.waiting())
+	d.mu.Unlock()
+	d.goroutines.Wait()
+	d.sender.close()
+	d.reports.flush()
 }
 
 var (
@@ -271,7 +301,7 @@ func (d *Deliverer) deliver(next *delivery) {
 	defer d.settle()
 	defer d.startMore()
 
-	failed := result.err != nil || result.status >= 400
+	failed := result.err != nil || result.status >= http.StatusBadRequest
 	ailing := result.err != nil || again || time.Since(begun) > slow
 
 	d.queues.release(next, ailing)
@@ -345,35 +375,6 @@ func (d *Deliverer) settle() {
 	default:
 		close(d.settled)
 	}
-}
-
-// Shutdown takes no more events and delivers those it has until the context ends, when the rest is
-// dropped, with a line in the log. What can't be sent again before the context's deadline isn't waited
-// for.
-func (d *Deliverer) Shutdown(ctx context.Context) {
-	d.mu.Lock()
-	d.closing = true
-
-	if deadline, limited := ctx.Deadline(); limited {
-		d.deadline = deadline
-		d.drop(d.queues.postponedUntilAfter(deadline))
-	}
-
-	d.settle()
-	d.mu.Unlock()
-
-	select {
-	case <-d.settled:
-	case <-ctx.Done():
-	}
-
-	d.end()
-	d.mu.Lock()
-	d.drop(d.queues.waiting())
-	d.mu.Unlock()
-	d.goroutines.Wait()
-	d.sender.close()
-	d.reports.flush()
 }
 
 func (d *Deliverer) drop(list []*delivery) {

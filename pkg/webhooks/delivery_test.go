@@ -168,6 +168,8 @@ func TestDelivery(t *testing.T) {
 }
 
 func TestDeliveryIsRepeated(t *testing.T) {
+	t.Parallel()
+
 	for _, status := range []int{429, 500, 502, 503, 504} {
 		t.Run(strconv.Itoa(status), func(t *testing.T) {
 			t.Parallel()
@@ -200,6 +202,8 @@ func TestDeliveryIsRepeated(t *testing.T) {
 }
 
 func TestDeliveryIsGivenUp(t *testing.T) {
+	t.Parallel()
+
 	for status, attempts := range map[int]int{400: 1, 404: 1, 413: 1, 501: 1, 503: 2} {
 		t.Run(strconv.Itoa(status), func(t *testing.T) {
 			t.Parallel()
@@ -226,7 +230,7 @@ func TestRetryAfter(t *testing.T) {
 	box := newMailbox(t, func(w http.ResponseWriter, _ *http.Request, number int) {
 		if number == 1 {
 			w.Header().Set("Retry-After", " 1 ")
-			w.WriteHeader(413)
+			w.WriteHeader(http.StatusRequestEntityTooLarge)
 		}
 	})
 	d := newTestDeliverer(t, options, receiver{url: box.URL})
@@ -319,11 +323,13 @@ func TestPrivateReceivers(t *testing.T) {
 	options, log := local()
 	options.AllowPrivate = false
 
-	var to []receiver
-	for _, host := range []string{
+	hosts := []string{
 		"127.0.0.1", "127.1", "0x7f000001", "2130706433", "017700000001", "0", "localhost", "[::ffff:127.0.0.1]", "[::1]",
 		"[64:ff9b::127.0.0.1]", "user:pass@127.0.0.1", "8.8.8.8@127.0.0.1", "\uff11\uff12\uff17.0.0.1", "169.254.169.254",
-	} {
+	}
+	to := make([]receiver, 0, len(hosts))
+
+	for _, host := range hosts {
 		to = append(to, receiver{url: "http://" + host + ":" + port})
 	}
 
@@ -395,11 +401,12 @@ func hang(t *testing.T) string {
 func TestDeadReceiversStarveNobody(t *testing.T) {
 	const dead, events = 20, 50
 
+	to := make([]receiver, 0, dead+1)
+
 	options, _ := local()
 	options.Timeout = 10 * time.Second
 	box := newMailbox(t, nil)
 
-	var to []receiver
 	for range dead {
 		to = append(to, receiver{url: hang(t)})
 	}
@@ -530,7 +537,7 @@ func TestShutdownWaitsForNothingInVain(t *testing.T) {
 	options, log := local()
 	box := newMailbox(t, func(w http.ResponseWriter, _ *http.Request, _ int) {
 		w.Header().Set("Retry-After", "600")
-		w.WriteHeader(503)
+		w.WriteHeader(http.StatusServiceUnavailable)
 	})
 	d := newTestDeliverer(t, options, receiver{url: box.URL})
 	d.Notify(t.Context(), created)

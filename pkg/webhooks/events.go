@@ -30,6 +30,8 @@ func (e event) message() *protos.WebhookEvent {
 
 // examples are the events that exist, each with what a test of a webhook sends as its data
 // (VALID_ENTITY_ACTIONS, get_example_payload_for_event).
+//
+//nolint:goconst,lll // a table: each line says all
 var examples = map[event]json.RawMessage{
 	{"registered_model", "created"}: json.RawMessage(`{"name": "example_model", "tags": {"example_key": "example_value"}, ` +
 		`"description": "An example registered model"}`),

@@ -26,7 +26,7 @@ const (
 
 var (
 	// errKey says what Python's Fernet says of such a key.
-	errKey = errors.New("Fernet key must be 32 url-safe base64-encoded bytes.") //nolint:revive,staticcheck // its words
+	errKey = errors.New("Fernet key must be 32 url-safe base64-encoded bytes.") //nolint:staticcheck // its words
 	// errToken is a token that wasn't made with this key, or was changed.
 	errToken = errors.New("the token doesn't belong to the key")
 )

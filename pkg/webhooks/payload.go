@@ -35,16 +35,16 @@ func write(to receiver, event event, data []byte, now time.Time) letter {
 	body := encodePayload(event, data, now)
 	id, timestamp := uuid.NewString(), strconv.FormatInt(now.Unix(), 10)
 
-	header := http.Header{
-		"Content-Type": {"application/json"},
-		"Accept":       {"*/*"},
-		"User-Agent":   {"mlflow-go"},
+	header := http.Header{ // in MLflow's spelling, which Header.Set would change
+		"Content-Type":   {"application/json"},
+		"Accept":         {"*/*"},
+		"User-Agent":     {"mlflow-go"},
+		deliveryIDHeader: {id},
+		timestampHeader:  {timestamp},
 	}
-	header.Set(deliveryIDHeader, id)
-	header.Set(timestampHeader, timestamp)
 
 	if to.secret != "" {
-		header.Set(signatureHeader, sign(to.secret, id, timestamp, body))
+		header[signatureHeader] = []string{sign(to.secret, id, timestamp, body)}
 	}
 
 	return letter{url: to.url, header: header, body: body}
@@ -53,7 +53,7 @@ func write(to receiver, event event, data []byte, now time.Time) letter {
 // sign is delivery._generate_hmac_signature.
 func sign(secret, id, timestamp string, body []byte) string {
 	mac := hmac.New(sha256.New, []byte(secret))
-	fmt.Fprintf(mac, "%s.%s.%s", id, timestamp, body)
+	mac.Write(fmt.Appendf(nil, "%s.%s.%s", id, timestamp, body))
 
 	return signatureVersion + "," + base64.StdEncoding.EncodeToString(mac.Sum(nil))
 }
@@ -81,7 +81,7 @@ func encodeData(payload any) ([]byte, error) {
 	}
 
 	plain := bytes.TrimSpace(buffer.Bytes())
-	spelled := make([]byte, 0, len(plain)+len(plain)/4) //nolint:mnd // room for spaces
+	spelled := make([]byte, 0, len(plain)+len(plain)/4)
 	inString := false
 
 	for i := 0; i < len(plain); {

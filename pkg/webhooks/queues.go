@@ -41,8 +41,8 @@ func (q *queue) last() *delivery {
 		return q.ready[len(q.ready)-1]
 	}
 
-	for any := range q.postponed {
-		return any
+	for again := range q.postponed {
+		return again
 	}
 
 	return nil
@@ -69,22 +69,22 @@ func newQueues(workers int) queues {
 
 // add takes in a delivery, and gives back what had to make room: from the receiver for which the most
 // waits, or the delivery itself.
-func (qs *queues) add(new *delivery) (lost []*delivery) {
-	new.host = hostOf(new.to.url)
+func (qs *queues) add(added *delivery) (lost []*delivery) {
+	added.host = hostOf(added.to.url)
 
-	q := qs.byHost[new.host]
+	q := qs.byHost[added.host]
 	if q == nil {
-		q = &queue{host: new.host, postponed: map[*delivery]struct{}{}}
+		q = &queue{host: added.host, postponed: map[*delivery]struct{}{}}
 	}
 
 	if q.length() >= maxQueuedEach {
-		return []*delivery{new}
+		return []*delivery{added}
 	}
 
-	for qs.count >= maxQueued || qs.held+new.size() > maxHeld {
+	for qs.count >= maxQueued || qs.held+added.size() > maxHeld {
 		victim := qs.heaviest()
-		if victim == nil || victim.bytes <= q.bytes+new.size() {
-			return append(lost, new)
+		if victim == nil || victim.bytes <= q.bytes+added.size() {
+			return append(lost, added)
 		}
 
 		last := victim.last()
@@ -93,11 +93,11 @@ func (qs *queues) add(new *delivery) (lost []*delivery) {
 		lost = append(lost, last)
 	}
 
-	qs.byHost[new.host] = q
+	qs.byHost[added.host] = q
 	qs.count++
-	qs.held += new.size()
-	q.bytes += new.size()
-	q.ready = append(q.ready, new)
+	qs.held += added.size()
+	q.bytes += added.size()
+	q.ready = append(q.ready, added)
 	qs.offer(q)
 
 	return lost

@@ -73,7 +73,7 @@ func newSender(guard *ssrf.Guard, options Options) *sender {
 
 func (s *sender) close() { s.client.CloseIdleConnections() }
 
-var errRedirects = fmt.Errorf("Exceeded %d redirects.", maxRedirects) //nolint:revive,staticcheck // requests' words
+var errRedirects = fmt.Errorf("Exceeded %d redirects.", maxRedirects) //nolint:staticcheck // requests' words
 
 // checkRedirect follows redirects as requests does, but only to where a webhook might be itself. The
 // connection is the guard's to judge.
@@ -187,7 +187,7 @@ func (s *sender) next(failed int, result answer) (delay time.Duration, again boo
 	switch {
 	case !result.asked:
 		return 0, false
-	case !slices.Contains(retried, result.status) && !(asked && slices.Contains(retriedLater, result.status)):
+	case !slices.Contains(retried, result.status) && (!asked || !slices.Contains(retriedLater, result.status)):
 		return 0, false
 	case asked && after > 0:
 		return after, true

@@ -59,7 +59,7 @@ func (s *Service) TestWebhook(
 		err    error
 	)
 
-	if request.Event != nil {
+	if request.GetEvent() != nil {
 		if wanted, err = readEvent(request.GetEvent()); err != nil {
 			return nil, err
 		}
@@ -74,7 +74,7 @@ func (s *Service) TestWebhook(
 		return testFailed(unreadable), nil
 	}
 
-	if request.Event == nil {
+	if request.GetEvent() == nil {
 		wanted = to.firstEvent
 	}
 
@@ -85,7 +85,7 @@ func (s *Service) TestWebhook(
 
 	result := s.sendNow(ctx, write(to, wanted, data, time.Now()))
 	if result.err != nil {
-		return testFailed(result.err), nil
+		return testFailed(result.err), nil //nolint:nilerr // it is the answer
 	}
 
 	return &protos.TestWebhook_Response{Result: &protos.WebhookTestResult{

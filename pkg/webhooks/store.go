@@ -59,8 +59,8 @@ func (s *Store) CreateWebhook(
 
 	var created *protos.Webhook
 
-	if err := s.write(ctx, func(tx *database.Tx) error {
-		if err := insertWebhook(tx, workspace(tx), row); err != nil {
+	if err := s.write(ctx, func(tx scoped) error {
+		if err := insertWebhook(tx, row); err != nil {
 			return err
 		}
 
@@ -82,7 +82,7 @@ func (s *Store) CreateWebhook(
 func (s *Store) GetWebhook(ctx context.Context, request *protos.GetWebhook) (*protos.GetWebhook_Response, error) {
 	var found *protos.Webhook
 
-	if err := s.db.Read(ctx, func(tx *database.Tx) (err error) {
+	if err := s.read(ctx, func(tx scoped) (err error) {
 		found, err = loadWebhook(tx, request.GetWebhookId())
 
 		return err
@@ -114,7 +114,7 @@ func (s *Store) ListWebhooks(
 
 	response := &protos.ListWebhooks_Response{}
 
-	err = s.db.Read(ctx, func(tx *database.Tx) error {
+	err = s.read(ctx, func(tx scoped) error {
 		rows, err := selectWebhooks(tx, size+1, int(offset))
 		if err != nil {
 			return err
@@ -171,7 +171,7 @@ func (s *Store) UpdateWebhook(
 
 	var updated *protos.Webhook
 
-	if err := s.write(ctx, func(tx *database.Tx) error {
+	if err := s.write(ctx, func(tx scoped) error {
 		if err := lockWebhook(tx, id); err != nil {
 			return err
 		}
@@ -202,7 +202,7 @@ func (s *Store) DeleteWebhook(
 ) (*protos.DeleteWebhook_Response, error) {
 	now := time.Now().UnixMilli()
 
-	if err := s.write(ctx, func(tx *database.Tx) error {
+	if err := s.write(ctx, func(tx scoped) error {
 		if err := lockWebhook(tx, request.GetWebhookId()); err != nil {
 			return err
 		}
@@ -215,12 +215,21 @@ func (s *Store) DeleteWebhook(
 	return &protos.DeleteWebhook_Response{}, nil
 }
 
-// write runs a transaction that changes webhooks.
-func (s *Store) write(ctx context.Context, fn func(tx *database.Tx) error) error {
+// read runs a transaction that reads the caller's webhooks.
+func (s *Store) read(ctx context.Context, fn func(tx scoped) error) error {
+	workspace := contract.CallerFrom(ctx).Workspace
+
+	return s.db.Read(ctx, func(tx *database.Tx) error { return fn(scoped{tx, workspace}) })
+}
+
+// write runs a transaction that changes the caller's webhooks.
+func (s *Store) write(ctx context.Context, fn func(tx scoped) error) error {
+	workspace := contract.CallerFrom(ctx).Workspace
+
 	return s.db.Write(ctx, func(tx *database.Tx) error {
 		tx.AfterCommit(s.changed)
 
-		return fn(tx)
+		return fn(scoped{tx, workspace})
 	})
 }
 
@@ -262,7 +271,7 @@ func (s *Store) receiverOf(ctx context.Context, id string) (found receiver, unre
 		events map[string][]event
 	)
 
-	if err := s.db.Read(ctx, func(tx *database.Tx) error {
+	if err := s.read(ctx, func(tx scoped) error {
 		if row, err = findWebhook(tx, id); err != nil {
 			return err
 		}
@@ -288,7 +297,7 @@ func (s *Store) receiverOf(ctx context.Context, id string) (found receiver, unre
 func (s *Store) receiversOf(ctx context.Context, event event) (found []receiver, unreadable, err error) {
 	var rows []webhook
 
-	if err := s.db.Read(ctx, func(tx *database.Tx) error {
+	if err := s.read(ctx, func(tx scoped) error {
 		rows, err = selectActive(tx, event)
 
 		return err
@@ -350,6 +359,3 @@ func checkUnique(events []event) error {
 
 	return nil
 }
-
-// workspace is where the caller's webhooks are.
-func workspace(tx *database.Tx) string { return contract.CallerFrom(tx.Context()).Workspace }

@@ -102,7 +102,7 @@ func TestTestWebhook(t *testing.T) {
 	t.Run("OK", func(t *testing.T) {
 		box := newMailbox(t, func(w http.ResponseWriter, _ *http.Request, _ int) {
 			w.Header().Set("Content-Type", "text/plain")
-			w.WriteHeader(201)
+			w.WriteHeader(http.StatusCreated)
 			_, _ = w.Write([]byte("thanks \xe9"))
 		})
 
@@ -116,7 +116,7 @@ func TestTestWebhook(t *testing.T) {
 	})
 
 	t.Run("Refused", func(t *testing.T) {
-		box := newMailbox(t, func(w http.ResponseWriter, _ *http.Request, _ int) { w.WriteHeader(503) })
+		box := newMailbox(t, func(w http.ResponseWriter, _ *http.Request, _ int) { w.WriteHeader(http.StatusServiceUnavailable) })
 
 		require.Equal(t, `success:false response_status:503 response_body:""`, compact(test(t, box.URL, nil)))
 		require.Len(t, box.got(), 2)
@@ -125,7 +125,7 @@ func TestTestWebhook(t *testing.T) {
 	t.Run("AskedToComeBackMuchLater", func(t *testing.T) {
 		box := newMailbox(t, func(w http.ResponseWriter, _ *http.Request, _ int) {
 			w.Header().Set("Retry-After", "3600")
-			w.WriteHeader(429)
+			w.WriteHeader(http.StatusTooManyRequests)
 		})
 		begun := time.Now()
 

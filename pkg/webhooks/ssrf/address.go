@@ -83,6 +83,8 @@ func format(address netip.Addr) string {
 
 // parseLiteral reads what the C library takes for an address without asking anybody: IPv6, and IPv4
 // in each of inet_aton's spellings (127.1, 0x7f000001, 0177.0.0.1, 2130706433).
+//
+//nolint:mnd // bytes and bits of an address
 func parseLiteral(host string) (address netip.Addr, ok bool) {
 	if address, err := netip.ParseAddr(host); err == nil {
 		return address, true

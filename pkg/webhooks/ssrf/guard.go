@@ -87,6 +87,42 @@ func (g *Guard) CheckScheme(raw string) error {
 	return err
 }
 
+// DialContext connects to the host and port of an address, for an http.Transport. It resolves the
+// host, refuses all of it with a [*BlockedError] if one address isn't public, and connects to what
+// it has judged; the socket is judged again by the peer that it is to have.
+func (g *Guard) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, err
+	}
+
+	found, err := g.resolve(ctx, host)
+	if err != nil {
+		return nil, fmt.Errorf("resolving %s: %w", host, err)
+	}
+
+	for _, candidate := range found {
+		if err := g.checkPeer(candidate); err != nil {
+			return nil, err
+		}
+	}
+
+	dialer := &net.Dialer{ControlContext: g.control}
+
+	var failures []error
+
+	for i, candidate := range found {
+		conn, err := dialWithin(ctx, share(ctx, len(found)-i), dialer, network, net.JoinHostPort(candidate.String(), port))
+		if err == nil {
+			return conn, nil
+		}
+
+		failures = append(failures, err)
+	}
+
+	return nil, errors.Join(failures...)
+}
+
 func (g *Guard) checkSpelling(raw string) (host string, err error) {
 	if strings.TrimFunc(raw, pyfmt.IsSpace) == "" {
 		return "", contract.InvalidParameter("Webhook URL cannot be empty or just whitespace: %s", pyfmt.Repr(raw))
@@ -210,7 +246,9 @@ func toASCII(host string) (string, error) {
 	}
 
 	labels := strings.Split(strings.TrimSuffix(host, "."), ".")
-	if slices.ContainsFunc(labels, func(label string) bool { return label == "" || len(label) > maxLabel && isASCII(label) }) {
+	if slices.ContainsFunc(labels, func(label string) bool {
+		return label == "" || len(label) > maxLabel && isASCII(label)
+	}) {
 		return "", errLabel
 	}
 
@@ -244,42 +282,6 @@ func describeLookup(err error) string {
 	default:
 		return "[Errno -4] Non-recoverable failure in name resolution"
 	}
-}
-
-// DialContext connects to the host and port of an address, for an http.Transport. It resolves the
-// host, refuses all of it with a [*BlockedError] if one address isn't public, and connects to what
-// it has judged; the socket is judged again by the peer that it is to have.
-func (g *Guard) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
-	host, port, err := net.SplitHostPort(address)
-	if err != nil {
-		return nil, err
-	}
-
-	found, err := g.resolve(ctx, host)
-	if err != nil {
-		return nil, fmt.Errorf("resolving %s: %w", host, err)
-	}
-
-	for _, candidate := range found {
-		if err := g.checkPeer(candidate); err != nil {
-			return nil, err
-		}
-	}
-
-	dialer := &net.Dialer{ControlContext: g.control}
-
-	var failures []error
-
-	for i, candidate := range found {
-		conn, err := dialWithin(ctx, share(ctx, len(found)-i), dialer, network, net.JoinHostPort(candidate.String(), port))
-		if err == nil {
-			return conn, nil
-		}
-
-		failures = append(failures, err)
-	}
-
-	return nil, errors.Join(failures...)
 }
 
 // share is what one of several addresses may take of the time that is left.
