@@ -138,6 +138,8 @@ def main() -> int:
     missing = sorted({name for name, _, _ in tests() if not (clone / name).is_file()})
     if missing:
         raise SystemExit(f"{clone} lacks {', '.join(missing)}: run `go tool mage repo:update`")
+    # The webhooks of MLflow's tests are at example.com, which no name server needs to know then.
+    os.environ["MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS"] = "true"
     sys.path.insert(0, str(clone))
     os.chdir(clone)
     ids = [f"{clone / name}{separator}{test}" for name, separator, test in tests()]
