@@ -121,6 +121,24 @@ func appendGenerated(dst []byte, m proto.Message, depth int) ([]byte, bool) {
 		return appendDeleteLoggedModelTag_Response(dst, m, depth), true
 	case *protos.LogLoggedModelParamsRequest_Response:
 		return appendLogLoggedModelParamsRequest_Response(dst, m, depth), true
+	case *protos.CreateWebhook_Response:
+		return appendCreateWebhook_Response(dst, m, depth), true
+	case *protos.Webhook:
+		return appendWebhook(dst, m, depth), true
+	case *protos.WebhookEvent:
+		return appendWebhookEvent(dst, m, depth), true
+	case *protos.ListWebhooks_Response:
+		return appendListWebhooks_Response(dst, m, depth), true
+	case *protos.GetWebhook_Response:
+		return appendGetWebhook_Response(dst, m, depth), true
+	case *protos.UpdateWebhook_Response:
+		return appendUpdateWebhook_Response(dst, m, depth), true
+	case *protos.DeleteWebhook_Response:
+		return appendDeleteWebhook_Response(dst, m, depth), true
+	case *protos.TestWebhook_Response:
+		return appendTestWebhook_Response(dst, m, depth), true
+	case *protos.WebhookTestResult:
+		return appendWebhookTestResult(dst, m, depth), true
 	default:
 		return dst, false
 	}
@@ -898,6 +916,141 @@ func appendLogLoggedModelParamsRequest_Response(dst []byte, m *protos.LogLoggedM
 	return appendEnd(dst, '}', depth)
 }
 
+func appendCreateWebhook_Response(dst []byte, m *protos.CreateWebhook_Response, depth int) []byte {
+	dst = append(dst, '{')
+	if m.Webhook != nil {
+		dst = appendName(dst, `"webhook": `, depth+1)
+		dst = appendWebhook(dst, m.Webhook, depth+1)
+	}
+	return appendEnd(dst, '}', depth)
+}
+
+func appendWebhook(dst []byte, m *protos.Webhook, depth int) []byte {
+	dst = append(dst, '{')
+	if m.WebhookId != nil {
+		dst = appendName(dst, `"webhook_id": `, depth+1)
+		dst = AppendString(dst, *m.WebhookId)
+	}
+	if m.Name != nil {
+		dst = appendName(dst, `"name": `, depth+1)
+		dst = AppendString(dst, *m.Name)
+	}
+	if m.Description != nil {
+		dst = appendName(dst, `"description": `, depth+1)
+		dst = AppendString(dst, *m.Description)
+	}
+	if m.Url != nil {
+		dst = appendName(dst, `"url": `, depth+1)
+		dst = AppendString(dst, *m.Url)
+	}
+	if len(m.Events) > 0 {
+		dst = appendName(dst, `"events": `, depth+1)
+		dst = append(dst, '[')
+		for _, item := range m.Events {
+			dst = appendNext(dst, depth+2)
+			dst = appendWebhookEvent(dst, item, depth+2)
+		}
+		dst = appendEnd(dst, ']', depth+1)
+	}
+	if m.Status != nil {
+		dst = appendName(dst, `"status": `, depth+1)
+		dst = appendEnumName(dst, protos.WebhookStatus_name, int32(*m.Status))
+	}
+	if m.CreationTimestamp != nil {
+		dst = appendName(dst, `"creation_timestamp": `, depth+1)
+		dst = strconv.AppendInt(dst, int64(*m.CreationTimestamp), 10)
+	}
+	if m.LastUpdatedTimestamp != nil {
+		dst = appendName(dst, `"last_updated_timestamp": `, depth+1)
+		dst = strconv.AppendInt(dst, int64(*m.LastUpdatedTimestamp), 10)
+	}
+	return appendEnd(dst, '}', depth)
+}
+
+func appendWebhookEvent(dst []byte, m *protos.WebhookEvent, depth int) []byte {
+	dst = append(dst, '{')
+	if m.Entity != nil {
+		dst = appendName(dst, `"entity": `, depth+1)
+		dst = appendEnumName(dst, protos.WebhookEntity_name, int32(*m.Entity))
+	}
+	if m.Action != nil {
+		dst = appendName(dst, `"action": `, depth+1)
+		dst = appendEnumName(dst, protos.WebhookAction_name, int32(*m.Action))
+	}
+	return appendEnd(dst, '}', depth)
+}
+
+func appendListWebhooks_Response(dst []byte, m *protos.ListWebhooks_Response, depth int) []byte {
+	dst = append(dst, '{')
+	if len(m.Webhooks) > 0 {
+		dst = appendName(dst, `"webhooks": `, depth+1)
+		dst = append(dst, '[')
+		for _, item := range m.Webhooks {
+			dst = appendNext(dst, depth+2)
+			dst = appendWebhook(dst, item, depth+2)
+		}
+		dst = appendEnd(dst, ']', depth+1)
+	}
+	if m.NextPageToken != nil {
+		dst = appendName(dst, `"next_page_token": `, depth+1)
+		dst = AppendString(dst, *m.NextPageToken)
+	}
+	return appendEnd(dst, '}', depth)
+}
+
+func appendGetWebhook_Response(dst []byte, m *protos.GetWebhook_Response, depth int) []byte {
+	dst = append(dst, '{')
+	if m.Webhook != nil {
+		dst = appendName(dst, `"webhook": `, depth+1)
+		dst = appendWebhook(dst, m.Webhook, depth+1)
+	}
+	return appendEnd(dst, '}', depth)
+}
+
+func appendUpdateWebhook_Response(dst []byte, m *protos.UpdateWebhook_Response, depth int) []byte {
+	dst = append(dst, '{')
+	if m.Webhook != nil {
+		dst = appendName(dst, `"webhook": `, depth+1)
+		dst = appendWebhook(dst, m.Webhook, depth+1)
+	}
+	return appendEnd(dst, '}', depth)
+}
+
+func appendDeleteWebhook_Response(dst []byte, m *protos.DeleteWebhook_Response, depth int) []byte {
+	dst = append(dst, '{')
+	return appendEnd(dst, '}', depth)
+}
+
+func appendTestWebhook_Response(dst []byte, m *protos.TestWebhook_Response, depth int) []byte {
+	dst = append(dst, '{')
+	if m.Result != nil {
+		dst = appendName(dst, `"result": `, depth+1)
+		dst = appendWebhookTestResult(dst, m.Result, depth+1)
+	}
+	return appendEnd(dst, '}', depth)
+}
+
+func appendWebhookTestResult(dst []byte, m *protos.WebhookTestResult, depth int) []byte {
+	dst = append(dst, '{')
+	if m.Success != nil {
+		dst = appendName(dst, `"success": `, depth+1)
+		dst = strconv.AppendBool(dst, *m.Success)
+	}
+	if m.ResponseStatus != nil {
+		dst = appendName(dst, `"response_status": `, depth+1)
+		dst = strconv.AppendInt(dst, int64(*m.ResponseStatus), 10)
+	}
+	if m.ResponseBody != nil {
+		dst = appendName(dst, `"response_body": `, depth+1)
+		dst = AppendString(dst, *m.ResponseBody)
+	}
+	if m.ErrorMessage != nil {
+		dst = appendName(dst, `"error_message": `, depth+1)
+		dst = AppendString(dst, *m.ErrorMessage)
+	}
+	return appendEnd(dst, '}', depth)
+}
+
 // decodeGenerated reads a message that has a decoder below.
 func decodeGenerated(d *decoder, m proto.Message) bool {
 	switch m := m.(type) {
@@ -993,6 +1146,20 @@ func decodeGenerated(d *decoder, m proto.Message) bool {
 		decodeDeleteLoggedModelTag(d, m, new(fieldsOfDeleteLoggedModelTag))
 	case *protos.LogLoggedModelParamsRequest:
 		decodeLogLoggedModelParamsRequest(d, m, new(fieldsOfLogLoggedModelParamsRequest))
+	case *protos.CreateWebhook:
+		decodeCreateWebhook(d, m, new(fieldsOfCreateWebhook))
+	case *protos.WebhookEvent:
+		decodeWebhookEvent(d, m, new(fieldsOfWebhookEvent))
+	case *protos.ListWebhooks:
+		decodeListWebhooks(d, m, new(fieldsOfListWebhooks))
+	case *protos.GetWebhook:
+		decodeGetWebhook(d, m, new(fieldsOfGetWebhook))
+	case *protos.UpdateWebhook:
+		decodeUpdateWebhook(d, m, new(fieldsOfUpdateWebhook))
+	case *protos.DeleteWebhook:
+		decodeDeleteWebhook(d, m, new(fieldsOfDeleteWebhook))
+	case *protos.TestWebhook:
+		decodeTestWebhook(d, m, new(fieldsOfTestWebhook))
 	default:
 		return false
 	}
@@ -2657,6 +2824,257 @@ func decodeLogLoggedModelParamsRequest(d *decoder, m *protos.LogLoggedModelParam
 					decodeLoggedModelParameter(d, &box.message, &box.fields)
 					m.Params = append(m.Params, &box.message)
 				}
+			}
+		default:
+			d.fail()
+		}
+	}
+}
+
+type fieldsOfCreateWebhook struct {
+	Name        string
+	Description string
+	Url         string
+	Secret      string
+	Status      protos.WebhookStatus
+}
+
+type boxOfCreateWebhook struct {
+	fields  fieldsOfCreateWebhook
+	message protos.CreateWebhook
+}
+
+func decodeCreateWebhook(d *decoder, m *protos.CreateWebhook, f *fieldsOfCreateWebhook) {
+	for more := d.object(); more; more = d.next('}') {
+		switch d.name() {
+		case "name":
+			if d.present(m.Name != nil) {
+				f.Name = d.string()
+				m.Name = &f.Name
+			}
+		case "description":
+			if d.present(m.Description != nil) {
+				f.Description = d.string()
+				m.Description = &f.Description
+			}
+		case "url":
+			if d.present(m.Url != nil) {
+				f.Url = d.string()
+				m.Url = &f.Url
+			}
+		case "events":
+			if d.opens('[', m.Events != nil) {
+				var boxes slab[boxOfWebhookEvent]
+				for more := true; more; more = d.next(']') {
+					box := boxes.next()
+					decodeWebhookEvent(d, &box.message, &box.fields)
+					m.Events = append(m.Events, &box.message)
+				}
+			}
+		case "secret":
+			if d.present(m.Secret != nil) {
+				f.Secret = d.string()
+				m.Secret = &f.Secret
+			}
+		case "status":
+			if d.present(m.Status != nil) {
+				f.Status = protos.WebhookStatus(d.enum(protos.WebhookStatus_value))
+				m.Status = &f.Status
+			}
+		default:
+			d.fail()
+		}
+	}
+}
+
+type fieldsOfWebhookEvent struct {
+	Entity protos.WebhookEntity
+	Action protos.WebhookAction
+}
+
+type boxOfWebhookEvent struct {
+	fields  fieldsOfWebhookEvent
+	message protos.WebhookEvent
+}
+
+func decodeWebhookEvent(d *decoder, m *protos.WebhookEvent, f *fieldsOfWebhookEvent) {
+	for more := d.object(); more; more = d.next('}') {
+		switch d.name() {
+		case "entity":
+			if d.present(m.Entity != nil) {
+				f.Entity = protos.WebhookEntity(d.enum(protos.WebhookEntity_value))
+				m.Entity = &f.Entity
+			}
+		case "action":
+			if d.present(m.Action != nil) {
+				f.Action = protos.WebhookAction(d.enum(protos.WebhookAction_value))
+				m.Action = &f.Action
+			}
+		default:
+			d.fail()
+		}
+	}
+}
+
+type fieldsOfListWebhooks struct {
+	MaxResults int32
+	PageToken  string
+}
+
+type boxOfListWebhooks struct {
+	fields  fieldsOfListWebhooks
+	message protos.ListWebhooks
+}
+
+func decodeListWebhooks(d *decoder, m *protos.ListWebhooks, f *fieldsOfListWebhooks) {
+	for more := d.object(); more; more = d.next('}') {
+		switch d.name() {
+		case "max_results":
+			if d.present(m.MaxResults != nil) {
+				f.MaxResults = d.int32()
+				m.MaxResults = &f.MaxResults
+			}
+		case "page_token":
+			if d.present(m.PageToken != nil) {
+				f.PageToken = d.string()
+				m.PageToken = &f.PageToken
+			}
+		default:
+			d.fail()
+		}
+	}
+}
+
+type fieldsOfGetWebhook struct {
+	WebhookId string
+}
+
+type boxOfGetWebhook struct {
+	fields  fieldsOfGetWebhook
+	message protos.GetWebhook
+}
+
+func decodeGetWebhook(d *decoder, m *protos.GetWebhook, f *fieldsOfGetWebhook) {
+	for more := d.object(); more; more = d.next('}') {
+		switch d.name() {
+		case "webhook_id":
+			if d.present(m.WebhookId != nil) {
+				f.WebhookId = d.string()
+				m.WebhookId = &f.WebhookId
+			}
+		default:
+			d.fail()
+		}
+	}
+}
+
+type fieldsOfUpdateWebhook struct {
+	WebhookId   string
+	Name        string
+	Description string
+	Url         string
+	Secret      string
+	Status      protos.WebhookStatus
+}
+
+type boxOfUpdateWebhook struct {
+	fields  fieldsOfUpdateWebhook
+	message protos.UpdateWebhook
+}
+
+func decodeUpdateWebhook(d *decoder, m *protos.UpdateWebhook, f *fieldsOfUpdateWebhook) {
+	for more := d.object(); more; more = d.next('}') {
+		switch d.name() {
+		case "webhook_id":
+			if d.present(m.WebhookId != nil) {
+				f.WebhookId = d.string()
+				m.WebhookId = &f.WebhookId
+			}
+		case "name":
+			if d.present(m.Name != nil) {
+				f.Name = d.string()
+				m.Name = &f.Name
+			}
+		case "description":
+			if d.present(m.Description != nil) {
+				f.Description = d.string()
+				m.Description = &f.Description
+			}
+		case "url":
+			if d.present(m.Url != nil) {
+				f.Url = d.string()
+				m.Url = &f.Url
+			}
+		case "events":
+			if d.opens('[', m.Events != nil) {
+				var boxes slab[boxOfWebhookEvent]
+				for more := true; more; more = d.next(']') {
+					box := boxes.next()
+					decodeWebhookEvent(d, &box.message, &box.fields)
+					m.Events = append(m.Events, &box.message)
+				}
+			}
+		case "secret":
+			if d.present(m.Secret != nil) {
+				f.Secret = d.string()
+				m.Secret = &f.Secret
+			}
+		case "status":
+			if d.present(m.Status != nil) {
+				f.Status = protos.WebhookStatus(d.enum(protos.WebhookStatus_value))
+				m.Status = &f.Status
+			}
+		default:
+			d.fail()
+		}
+	}
+}
+
+type fieldsOfDeleteWebhook struct {
+	WebhookId string
+}
+
+type boxOfDeleteWebhook struct {
+	fields  fieldsOfDeleteWebhook
+	message protos.DeleteWebhook
+}
+
+func decodeDeleteWebhook(d *decoder, m *protos.DeleteWebhook, f *fieldsOfDeleteWebhook) {
+	for more := d.object(); more; more = d.next('}') {
+		switch d.name() {
+		case "webhook_id":
+			if d.present(m.WebhookId != nil) {
+				f.WebhookId = d.string()
+				m.WebhookId = &f.WebhookId
+			}
+		default:
+			d.fail()
+		}
+	}
+}
+
+type fieldsOfTestWebhook struct {
+	WebhookId string
+}
+
+type boxOfTestWebhook struct {
+	fields  fieldsOfTestWebhook
+	message protos.TestWebhook
+}
+
+func decodeTestWebhook(d *decoder, m *protos.TestWebhook, f *fieldsOfTestWebhook) {
+	for more := d.object(); more; more = d.next('}') {
+		switch d.name() {
+		case "webhook_id":
+			if d.present(m.WebhookId != nil) {
+				f.WebhookId = d.string()
+				m.WebhookId = &f.WebhookId
+			}
+		case "event":
+			if d.present(m.Event != nil) {
+				box := new(boxOfWebhookEvent)
+				decodeWebhookEvent(d, &box.message, &box.fields)
+				m.Event = &box.message
 			}
 		default:
 			d.fail()

@@ -104,6 +104,24 @@ var Methods = []Method{
 	Unary("MlflowService", "LogLoggedModelParams", MlflowService.LogLoggedModelParams,
 		Endpoint{Verb: "POST", Path: "/mlflow/logged-models/{model_id}/params", Version: 2},
 	),
+	Unary("WebhookService", "createWebhook", WebhookService.CreateWebhook,
+		Endpoint{Verb: "POST", Path: "/mlflow/webhooks", Version: 2},
+	),
+	Unary("WebhookService", "listWebhooks", WebhookService.ListWebhooks,
+		Endpoint{Verb: "GET", Path: "/mlflow/webhooks", Version: 2},
+	),
+	Unary("WebhookService", "getWebhook", WebhookService.GetWebhook,
+		Endpoint{Verb: "GET", Path: "/mlflow/webhooks/{webhook_id}", Version: 2},
+	).With(PathOnly),
+	Unary("WebhookService", "updateWebhook", WebhookService.UpdateWebhook,
+		Endpoint{Verb: "PATCH", Path: "/mlflow/webhooks/{webhook_id}", Version: 2},
+	),
+	Unary("WebhookService", "deleteWebhook", WebhookService.DeleteWebhook,
+		Endpoint{Verb: "DELETE", Path: "/mlflow/webhooks/{webhook_id}", Version: 2},
+	).With(PathOnly),
+	Unary("WebhookService", "testWebhook", WebhookService.TestWebhook,
+		Endpoint{Verb: "POST", Path: "/mlflow/webhooks/{webhook_id}/test", Version: 2},
+	),
 }
 
 // Proxied lists every remote procedure that MLflow's Python server answers.
@@ -1262,53 +1280,5 @@ var Proxied = []ProxiedMethod{
 			{Verb: "GET", Path: "/mlflow-artifacts/presigned/<path:artifact_path>", Version: 2},
 		},
 		Reason: "reads or writes artifact storage, for which MLflow's Python clients of each provider are used",
-	},
-	{
-		Service: "WebhookService",
-		Name:    "createWebhook",
-		Endpoints: []Endpoint{
-			{Verb: "POST", Path: "/mlflow/webhooks", Version: 2},
-		},
-		Reason: "webhooks belong to the model registry, which is not ported to Go yet",
-	},
-	{
-		Service: "WebhookService",
-		Name:    "listWebhooks",
-		Endpoints: []Endpoint{
-			{Verb: "GET", Path: "/mlflow/webhooks", Version: 2},
-		},
-		Reason: "webhooks belong to the model registry, which is not ported to Go yet",
-	},
-	{
-		Service: "WebhookService",
-		Name:    "getWebhook",
-		Endpoints: []Endpoint{
-			{Verb: "GET", Path: "/mlflow/webhooks/{webhook_id}", Version: 2},
-		},
-		Reason: "webhooks belong to the model registry, which is not ported to Go yet",
-	},
-	{
-		Service: "WebhookService",
-		Name:    "updateWebhook",
-		Endpoints: []Endpoint{
-			{Verb: "PATCH", Path: "/mlflow/webhooks/{webhook_id}", Version: 2},
-		},
-		Reason: "webhooks belong to the model registry, which is not ported to Go yet",
-	},
-	{
-		Service: "WebhookService",
-		Name:    "deleteWebhook",
-		Endpoints: []Endpoint{
-			{Verb: "DELETE", Path: "/mlflow/webhooks/{webhook_id}", Version: 2},
-		},
-		Reason: "webhooks belong to the model registry, which is not ported to Go yet",
-	},
-	{
-		Service: "WebhookService",
-		Name:    "testWebhook",
-		Endpoints: []Endpoint{
-			{Verb: "POST", Path: "/mlflow/webhooks/{webhook_id}/test", Version: 2},
-		},
-		Reason: "webhooks belong to the model registry, which is not ported to Go yet",
 	},
 }

@@ -43,3 +43,13 @@ type MlflowService interface {
 	DeleteLoggedModelTag(ctx context.Context, request *protos.DeleteLoggedModelTag) (*protos.DeleteLoggedModelTag_Response, error)
 	LogLoggedModelParams(ctx context.Context, request *protos.LogLoggedModelParamsRequest) (*protos.LogLoggedModelParamsRequest_Response, error)
 }
+
+// WebhookService is the native part of MLflow's service of that name.
+type WebhookService interface {
+	CreateWebhook(ctx context.Context, request *protos.CreateWebhook) (*protos.CreateWebhook_Response, error)
+	ListWebhooks(ctx context.Context, request *protos.ListWebhooks) (*protos.ListWebhooks_Response, error)
+	GetWebhook(ctx context.Context, request *protos.GetWebhook) (*protos.GetWebhook_Response, error)
+	UpdateWebhook(ctx context.Context, request *protos.UpdateWebhook) (*protos.UpdateWebhook_Response, error)
+	DeleteWebhook(ctx context.Context, request *protos.DeleteWebhook) (*protos.DeleteWebhook_Response, error)
+	TestWebhook(ctx context.Context, request *protos.TestWebhook) (*protos.TestWebhook_Response, error)
+}

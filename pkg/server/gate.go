@@ -11,6 +11,7 @@ import (
 	"github.com/mlflow/mlflow-go/pkg/database"
 	"github.com/mlflow/mlflow-go/pkg/schema"
 	"github.com/mlflow/mlflow-go/pkg/tracking"
+	"github.com/mlflow/mlflow-go/pkg/webhooks"
 )
 
 // workspaceHeader asks for a workspace; stock MLflow refuses it while workspaces are off, and
@@ -57,6 +58,10 @@ const (
 
 func all(Route) bool         { return true }
 func isAPI(route Route) bool { return route.Service != "" }
+
+func isRegistry(route Route) bool {
+	return route.Service == "ModelRegistryService" || route.Service == "WebhookService"
+}
 
 // Modes is the whole table. A new mode goes here and nowhere else.
 var Modes = []Mode{
@@ -126,9 +131,7 @@ var Modes = []Mode{
 		Name: "registry-store", When: "--registry-store-uri differs from the backend store",
 		Reason:    "Go opens one database",
 		Concerned: "the model registry's routes and webhooks",
-		Concerns: func(route Route) bool {
-			return route.Service == "ModelRegistryService" || route.Service == "WebhookService"
-		},
+		Concerns:  isRegistry,
 		Applies: func(s Setting) bool {
 			return s.Config.RegistryStoreURI != "" && s.Config.RegistryStoreURI != s.Config.BackendStoreURI
 		},
@@ -155,6 +158,17 @@ var Modes = []Mode{
 		Reason: "MLflow fails once it needs the value",
 		Applies: func(s Setting) bool {
 			_, err := tracking.OptionsFromEnvironment(s.Getenv)
+
+			return err != nil
+		},
+	},
+	{
+		Name: "webhook-settings", When: "an MLFLOW_WEBHOOK_* variable has a value that can't be used",
+		Reason:    "MLflow fails once it needs the value",
+		Concerned: "the model registry's routes and webhooks",
+		Concerns:  isRegistry,
+		Applies: func(s Setting) bool {
+			_, err := webhooks.OptionsFromEnvironment(s.Getenv)
 
 			return err != nil
 		},

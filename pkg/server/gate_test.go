@@ -55,11 +55,18 @@ var inMode = map[string][]func(*config.Config, map[string]string){
 		func(_ *config.Config, e map[string]string) { e["MLFLOW_ARTIFACT_LOCATION_MAX_LENGTH"] = "long" },
 		func(_ *config.Config, e map[string]string) { e["MLFLOW_ARTIFACT_LOCATION_MAX_LENGTH"] = "0" },
 	},
+	"webhook-settings": {
+		func(_ *config.Config, e map[string]string) { e["MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY"] = "short" },
+		func(_ *config.Config, e map[string]string) { e["MLFLOW_WEBHOOK_REQUEST_TIMEOUT"] = "0" },
+	},
 	"prometheus": {
 		func(c *config.Config, _ map[string]string) { c.ExposePrometheus = "/metrics" },
 		func(_ *config.Config, e map[string]string) { e["prometheus_multiproc_dir"] = "/metrics" },
 	},
 }
+
+// webhookService is one whose methods nobody gets to use.
+type webhookService struct{ contract.WebhookService }
 
 func TestEachModeLeavesItsRoutesToPython(t *testing.T) {
 	for _, mode := range Modes {
@@ -72,7 +79,7 @@ func TestEachModeLeavesItsRoutesToPython(t *testing.T) {
 				enter(options, environment)
 
 				server, url := start(t, options, func(name string) string { return environment[name] })
-				server.Provide(map[string]any{"MlflowService": service{}})
+				server.Provide(map[string]any{"MlflowService": service{}, "WebhookService": webhookService{}})
 				require.Contains(t, server.gate.Active(), mode.Name)
 
 				for _, method := range contract.Methods {

@@ -156,6 +156,29 @@ var schemas = map[procedure]schema{
 		newParameter("model_id", "string,present"),
 		newParameter("params", "array"),
 	},
+	{"WebhookService", "createWebhook"}: {
+		newParameter("name", "string,present"),
+		newParameter("url", "string,present"),
+		newParameter("events", "array,present"),
+		newParameter("description", "string"),
+		newParameter("secret", "string"),
+		newParameter("status", "string"),
+	},
+	{"WebhookService", "listWebhooks"}: {
+		newParameter("max_results", "intlike"),
+		newParameter("page_token", "string"),
+	},
+	{"WebhookService", "getWebhook"}: {},
+	{"WebhookService", "updateWebhook"}: {
+		newParameter("name", "string"),
+		newParameter("description", "string"),
+		newParameter("url", "string"),
+		newParameter("events", "array"),
+		newParameter("secret", "string"),
+		newParameter("status", "string"),
+	},
+	{"WebhookService", "deleteWebhook"}: {},
+	{"WebhookService", "testWebhook"}:   {},
 }
 
 // messageRules holds what the same checks ask of a message that was parsed.
@@ -165,6 +188,11 @@ var messageRules = []messageRule{
 	}},
 	{(*protos.CreateLoggedModel)(nil), map[string]string{
 		"ExperimentId": "present",
+	}},
+	{(*protos.CreateWebhook)(nil), map[string]string{
+		"Events": "present",
+		"Name":   "present",
+		"Url":    "present",
 	}},
 	{(*protos.DeleteExperiment)(nil), map[string]string{
 		"ExperimentId": "present",

@@ -94,6 +94,10 @@ DIFFERENCES: dict[str, dict[int, Difference]] = {
     "runs that stock reads by halves": {1: HALF_READ, 2: HALF_READ, 3: STATEMENT},
     "search by view type, experiment, and size": dict.fromkeys((22, 32, 39), HALF_READ),
     "search in pages": {25: DRIVER, 26: DRIVER, 27: DRIVER, 28: HALF_READ},
+    "webhook changes refused": {5: STATEMENT, 6: CRASH},
+    "webhook events refused": {**dict.fromkeys((4, 5, 6, 7, 9, 10), CRASH), 8: STATEMENT},
+    "webhook fields refused": {16: CRASH},
+    "webhooks that aren't there": {10: CRASH},
 }
 
 #: The same for those that only one database shows.

@@ -38,7 +38,7 @@ HEADERS = (
 )
 # What a server makes up: the two sides may differ, but one to one.
 _MADE_UP = re.compile(
-    r"(?:[a-z]+-)?[0-9a-f]{32}|[a-z]+-[a-z]+-\d{1,4}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+    r"(?:[a-z]+-)?[0-9a-f]{32}|[a-z]+-[a-z]+-\d{1,4}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|gAAAAA[\w=-]+"
 )
 _CLOCK_SKEW_MS = 120_000
 _FIRST_TIME_MS = 1_600_000_000_000
@@ -258,9 +258,11 @@ class Twins:
             raise MismatchError(f"{path}: {stock!r} became {ours!r}")
 
     def _in_order(self, items: list[Any]) -> list[Any]:
-        """Sort what PostgreSQL lists as it lies on disk: tags, params and metrics, by their keys."""
-        if self.database == "postgresql" and all(isinstance(item, dict) and "key" in item for item in items):
-            return sorted(items, key=lambda item: item["key"])
+        """Sort what PostgreSQL lists as it lies on disk: tags, params, metrics, and webhooks' events."""
+        if self.database == "postgresql" and all(isinstance(item, dict) for item in items):
+            for names in (("key",), ("entity", "action")):
+                if all(name in item for item in items for name in names):
+                    return sorted(items, key=lambda item: [item[name] for name in names])
         return items
 
     def _same(self, stock: Any, ours: Any) -> bool:

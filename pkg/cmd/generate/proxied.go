@@ -86,9 +86,4 @@ var proxied = map[string][]leftToPython{
 			"downloadArtifact", "getPresignedDownloadUrl", "listArtifacts", "uploadArtifact",
 		}},
 	},
-	"WebhookService": {
-		{"webhooks belong to the model registry, which is not ported to Go yet", []string{
-			"createWebhook", "deleteWebhook", "getWebhook", "listWebhooks", "testWebhook", "updateWebhook",
-		}},
-	},
 }

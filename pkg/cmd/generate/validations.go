@@ -23,7 +23,10 @@ type parameter struct {
 	checks string
 }
 
-const mlflowService = "MlflowService"
+const (
+	mlflowService  = "MlflowService"
+	webhookService = "WebhookService"
+)
 
 // schemas holds, per service and remote procedure, the schema of MLflow's handler in
 // mlflow/server/handlers.py. Being listed here is what makes a procedure native: it becomes a
@@ -165,6 +168,31 @@ var schemas = map[string]map[string][]parameter{
 			{"page_token", "string"},
 		},
 	},
+	webhookService: {
+		"createWebhook": {
+			{"name", "string,present"},
+			{"url", "string,present"},
+			{"events", "array,present"},
+			{"description", "string"},
+			{"secret", "string"},
+			{"status", "string"},
+		},
+		"listWebhooks": {
+			{"max_results", "intlike"},
+			{"page_token", "string"},
+		},
+		"getWebhook": {},
+		"updateWebhook": {
+			{"name", "string"},
+			{"description", "string"},
+			{"url", "string"},
+			{"events", "array"},
+			{"secret", "string"},
+			{"status", "string"},
+		},
+		"deleteWebhook": {},
+		"testWebhook":   {},
+	},
 }
 
 // Ways of using the parameters in a path, by their names in pkg/contract.
@@ -182,5 +210,9 @@ var pathUses = map[string]map[string]string{
 		"deleteLoggedModel":    pathOnly,
 		"deleteLoggedModelTag": pathOnly,
 		"finalizeLoggedModel":  pathIgnored,
+	},
+	webhookService: {
+		"getWebhook":    pathOnly,
+		"deleteWebhook": pathOnly,
 	},
 }

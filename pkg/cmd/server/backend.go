@@ -17,6 +17,7 @@ import (
 	"github.com/mlflow/mlflow-go/pkg/server"
 	"github.com/mlflow/mlflow-go/pkg/server/supervisor"
 	"github.com/mlflow/mlflow-go/pkg/tracking"
+	"github.com/mlflow/mlflow-go/pkg/webhooks"
 )
 
 // backend is the database that native methods work on.
@@ -24,6 +25,7 @@ type backend struct {
 	settings *config.Config
 	logger   *slog.Logger
 	db       *database.DB
+	webhooks *webhooks.Service // nil without native webhooks
 }
 
 // open opens the database, has MLflow create its tables if there are none, and does what MLflow's
@@ -69,10 +71,31 @@ func (b *backend) open(ctx context.Context, gate *server.Gate) (map[string]any, 
 		MaxLength:      limits.MaxArtifactLocationLength,
 	}
 
-	return map[string]any{
+	services := map[string]any{
 		"MlflowService":        handlers.Tracking(store, locations),
 		contract.UIServiceName: handlers.UI(store),
-	}, nil
+	}
+
+	return services, b.addWebhooks(services)
+}
+
+// addWebhooks adds the webhooks in the registry's database. What the gate leaves to Python for its
+// settings, or for its database, isn't asked for.
+func (b *backend) addWebhooks(services map[string]any) error {
+	options, err := webhooks.OptionsFromEnvironment(os.Getenv)
+	if err != nil {
+		return nil //nolint:nilerr // the gate has seen the same, and leaves them to Python
+	}
+
+	options.Logger = b.logger
+
+	if b.webhooks, err = webhooks.New(b.db, options); err != nil {
+		return err
+	}
+
+	services["WebhookService"] = handlers.Webhooks(b.webhooks)
+
+	return nil
 }
 
 func (b *backend) openStore(ctx context.Context, limits tracking.Options) (*tracking.Store, error) {
@@ -156,7 +179,12 @@ func (b *backend) initialize(ctx context.Context) error {
 	return nil
 }
 
-func (b *backend) close() error {
+// close delivers what webhooks are still to be told, until the context ends.
+func (b *backend) close(ctx context.Context) error {
+	if b.webhooks != nil {
+		b.webhooks.Shutdown(ctx)
+	}
+
 	if b.db == nil {
 		return nil
 	}

@@ -22,6 +22,7 @@ import (
 	"github.com/mlflow/mlflow-go/pkg/config"
 	"github.com/mlflow/mlflow-go/pkg/server"
 	"github.com/mlflow/mlflow-go/pkg/server/supervisor"
+	"github.com/mlflow/mlflow-go/pkg/webhooks"
 )
 
 // version is stamped by the build of the wheel.
@@ -54,10 +55,24 @@ func run(arguments []string) error {
 	logger := newLogger(settings.Go.LogLevel)
 	slog.SetDefault(logger)
 
+	if err := shareKey(); err != nil {
+		return err
+	}
+
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 
 	return serve(ctx, stop, settings, logger)
+}
+
+// shareKey gives both halves of the server one key for webhooks' secrets when the operator gives none.
+// MLflow makes one up in each process then, which can't read what another has written.
+func shareKey() error {
+	if os.Getenv(webhooks.KeyVariable) != "" {
+		return nil
+	}
+
+	return os.Setenv(webhooks.KeyVariable, webhooks.GenerateKey())
 }
 
 // newLogger writes text for people and JSON for machines, to standard error.
@@ -163,7 +178,7 @@ func serve(ctx context.Context, stopCatching func(), settings *config.Config, lo
 		return err
 	}
 
-	return errors.Join(shutdownErr, backend.close())
+	return errors.Join(shutdownErr, backend.close(deadline))
 }
 
 func newFallback(

@@ -14,7 +14,7 @@ import sys
 from typing import Any, NoReturn
 
 from flask import Flask
-from mlflow.protos import service_pb2
+from mlflow.protos import model_registry_pb2, service_pb2, webhooks_pb2
 from mlflow.server import handlers
 
 
@@ -55,7 +55,9 @@ def is_malformed(body: str) -> bool:
 
 def judge(app: Flask, recorder: Recorder, case: dict[str, str]) -> dict[str, Any]:
     """Run one request through the handler of its procedure."""
-    handler = handlers.HANDLERS[getattr(service_pb2, case["rpc"])]
+    services = (service_pb2, model_registry_pb2, webhooks_pb2)
+    message = next(getattr(service, case["rpc"]) for service in services if hasattr(service, case["rpc"]))
+    handler = handlers.HANDLERS[message]
     path = dict.fromkeys(inspect.signature(handler).parameters, "from the path")
     recorder.parsed = True
     verdict: dict[str, Any] = {"error": "", "crash": "", "malformed": is_malformed(case["body"])}

@@ -1,0 +1,44 @@
+package handlers
+
+import (
+	"context"
+
+	"github.com/mlflow/mlflow-go/pkg/contract"
+	"github.com/mlflow/mlflow-go/pkg/protos"
+)
+
+// Webhooks adds what MLflow's handlers make of empty fields to a webhook service.
+func Webhooks(next contract.WebhookService) contract.WebhookService {
+	return &webhooks{WebhookService: next}
+}
+
+type webhooks struct{ contract.WebhookService }
+
+// CreateWebhook takes an empty description or secret for none (handlers._create_webhook).
+func (w *webhooks) CreateWebhook(
+	ctx context.Context, request *protos.CreateWebhook,
+) (*protos.CreateWebhook_Response, error) {
+	return w.WebhookService.CreateWebhook(ctx, &protos.CreateWebhook{
+		Name: request.Name, Url: request.Url, Events: request.GetEvents(), Status: request.Status,
+		Description: unlessEmpty(request.Description), Secret: unlessEmpty(request.Secret),
+	})
+}
+
+// UpdateWebhook leaves the name and the URL alone when they are empty (handlers._update_webhook).
+func (w *webhooks) UpdateWebhook(
+	ctx context.Context, request *protos.UpdateWebhook,
+) (*protos.UpdateWebhook_Response, error) {
+	return w.WebhookService.UpdateWebhook(ctx, &protos.UpdateWebhook{
+		WebhookId: request.WebhookId, Name: unlessEmpty(request.Name), Url: unlessEmpty(request.Url),
+		Description: request.Description, Events: request.GetEvents(), Secret: request.Secret, Status: request.Status,
+	})
+}
+
+// unlessEmpty is Python's text or None.
+func unlessEmpty(text *string) *string {
+	if text == nil || *text == "" {
+		return nil
+	}
+
+	return text
+}
