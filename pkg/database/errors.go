@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 
 	"github.com/mlflow/mlflow-go/pkg/contract"
 	"github.com/mlflow/mlflow-go/pkg/protos"
@@ -63,11 +64,23 @@ func classify(err error) (failure, bool) {
 	if f, ok := classifyPostgreSQL(err); ok {
 		return f, true
 	}
-	if errors.Is(err, driver.ErrBadConn) || errors.Is(err, sql.ErrConnDone) || errors.Is(err, io.ErrUnexpectedEOF) {
+	if f, ok := classifyMySQL(err); ok {
+		return f, true
+	}
+	if f, ok := classifyMSSQL(err); ok {
+		return f, true
+	}
+	if isNetworkError(err) || errors.Is(err, driver.ErrBadConn) || errors.Is(err, sql.ErrConnDone) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return failure{class: operational, name: "OperationalError", message: "the connection is lost"}, true
 	}
 
 	return failure{}, false
+}
+
+func isNetworkError(err error) bool {
+	var network net.Error
+
+	return errors.As(err, &network)
 }
 
 // connectError is a driver's error of a connection in one line, for people.

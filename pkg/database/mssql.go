@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// MSSQL is the dialect of Microsoft SQL Server. Open doesn't take it yet.
+// MSSQL is the dialect of Microsoft SQL Server.
 type MSSQL struct{}
 
 // caseSensitive is the collation that MLflow compares text by.
@@ -53,6 +53,11 @@ func (d MSSQL) InsertReturning(table string, columns []string, generated string)
 // ExplicitID lets a value be given to an identity column.
 func (d MSSQL) ExplicitID(table string) (before, after string) {
 	return "SET IDENTITY_INSERT " + d.Quote(table) + " ON", "SET IDENTITY_INSERT " + d.Quote(table) + " OFF"
+}
+
+// Savepoint is SQL Server's; it has no word for forgetting one.
+func (MSSQL) Savepoint(name string) Savepoint {
+	return Savepoint{Set: "SAVE TRANSACTION " + name, Undo: "ROLLBACK TRANSACTION " + name}
 }
 
 // LockRows is a table hint.

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// MySQL is the dialect of MySQL and MariaDB. Open doesn't take it yet.
+// MySQL is the dialect of MySQL and MariaDB.
 type MySQL struct{}
 
 // maxMySQLParameters is what a prepared statement can count.
@@ -80,6 +80,9 @@ func (MySQL) ExplicitID(string) (before, after string) {
 			"SESSION sql_mode = CONCAT_WS(',', @@SESSION.sql_mode, 'NO_AUTO_VALUE_ON_ZERO')",
 		"SET SESSION sql_mode = @mlflow_sql_mode"
 }
+
+// Savepoint is the standard's.
+func (MySQL) Savepoint(name string) Savepoint { return standardSavepoint(name) }
 
 // LockRows is FOR UPDATE.
 func (MySQL) LockRows() (hint, suffix string) { return "", " FOR UPDATE" }

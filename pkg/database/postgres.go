@@ -70,6 +70,9 @@ func (d PostgreSQL) InsertReturning(table string, columns []string, generated st
 // ExplicitID needs nothing.
 func (PostgreSQL) ExplicitID(string) (before, after string) { return "", "" }
 
+// Savepoint is the standard's.
+func (PostgreSQL) Savepoint(name string) Savepoint { return standardSavepoint(name) }
+
 // LockRows is FOR UPDATE.
 func (PostgreSQL) LockRows() (hint, suffix string) { return "", " FOR UPDATE" }
 
@@ -478,7 +481,7 @@ func classifyPostgreSQL(err error) (failure, bool) {
 	}
 	if !said {
 		// What pgx says without the server's word is a broken or a timed out connection.
-		if pgconn.Timeout(err) || pgconn.SafeToRetry(err) || isNetworkError(err) {
+		if pgconn.Timeout(err) || pgconn.SafeToRetry(err) {
 			return failure{class: operational, name: psycopgOperational, message: "the connection is lost"}, true
 		}
 
@@ -495,10 +498,4 @@ func classifyPostgreSQL(err error) (failure, bool) {
 	f.retry = found.Code == "40001" || found.Code == "40P01" || isPreparedStatementState(found.Code)
 
 	return f, true
-}
-
-func isNetworkError(err error) bool {
-	var network net.Error
-
-	return errors.As(err, &network)
 }
