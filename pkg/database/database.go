@@ -25,7 +25,7 @@ type DB struct {
 	dialector func(gorm.ConnPool) gorm.Dialector
 	gorm      *gorm.DB               // the template of every Tx.Gorm
 	rebound   *rebound               // nil where placeholders stay as they are
-	bind      func(args []any) []any // nil where values stay as they are
+	bind      func(args []any) ([]any, error) // nil where values stay as they are
 
 	pool     *sql.DB
 	turns    chan struct{} // SQLite: who may take a connection of the pool, first come, first served

@@ -158,7 +158,7 @@ const maxVarChar = 8000
 // bindMSSQL sends text as VARCHAR, which the columns are, where every code page has the same bytes
 // for it. Compared with the NVARCHAR of other text, a column is converted row by row, and no index
 // helps.
-func bindMSSQL(args []any) []any {
+func bindMSSQL(args []any) ([]any, error) {
 	bound := make([]any, len(args))
 	for i, arg := range args {
 		if pointer, ok := arg.(*string); ok && pointer != nil {
@@ -175,7 +175,7 @@ func bindMSSQL(args []any) []any {
 		}
 	}
 
-	return bound
+	return bound, nil
 }
 
 func isASCII(text string) bool {

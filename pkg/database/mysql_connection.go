@@ -7,6 +7,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"os"
 	"os/user"
@@ -19,6 +20,8 @@ import (
 	gormmysql "gorm.io/driver/mysql"
 	"gorm.io/gorm"
 
+	"github.com/mlflow/mlflow-go/pkg/contract"
+	"github.com/mlflow/mlflow-go/pkg/protos"
 	"github.com/mlflow/mlflow-go/pkg/pyfmt"
 )
 
@@ -384,6 +387,7 @@ func openMySQL(ctx context.Context, u *URI, o Options) (*DB, error) {
 		uri:     u,
 		pool:    sql.OpenDB(sessions{connector, statements}),
 		driver:  mysqlDriver,
+		bind:    bindMySQL,
 		dialector: func(pool gorm.ConnPool) gorm.Dialector {
 			// The version would say whether gorm may use RETURNING, which MySQL hasn't.
 			return gormmysql.New(gormmysql.Config{Conn: pool, SkipInitializeWithVersion: true})
@@ -398,6 +402,22 @@ func openMySQL(ctx context.Context, u *URI, o Options) (*DB, error) {
 	}
 
 	return db, nil
+}
+
+// bindMySQL refuses what SQL can't say, in PyMySQL's words.
+func bindMySQL(args []any) ([]any, error) {
+	for _, arg := range args {
+		if number, ok := arg.(float64); ok && (math.IsInf(number, 0) || math.IsNaN(number)) {
+			return nil, &contract.Error{
+				Code:    protos.ErrorCode_BAD_REQUEST,
+				Message: "(pymysql.err.ProgrammingError) " +
+					strings.ToLower(strings.TrimPrefix(strconv.FormatFloat(number, 'g', -1, 64), "+")) +
+					" can not be used with MySQL",
+			}
+		}
+	}
+
+	return args, nil
 }
 
 // checkMySQL leaves to Python what native code isn't written for: servers without window functions

@@ -233,9 +233,12 @@ func (c connection) ExecContext(ctx context.Context, query string, args ...any) 
 	if err != nil {
 		return nil, err
 	}
+	if args, err = c.bound(args); err != nil {
+		return nil, err
+	}
 	c.echo(query)
 
-	return c.tx.conn.ExecContext(ctx, query, c.bound(args)...)
+	return c.tx.conn.ExecContext(ctx, query, args...)
 }
 
 // QueryContext runs a query.
@@ -244,14 +247,21 @@ func (c connection) QueryContext(ctx context.Context, query string, args ...any)
 	if err != nil {
 		return nil, err
 	}
+	if args, err = c.bound(args); err != nil {
+		return nil, err
+	}
 	c.echo(query)
 
-	return c.tx.conn.QueryContext(ctx, query, c.bound(args)...)
+	return c.tx.conn.QueryContext(ctx, query, args...)
 }
 
 // QueryRowContext runs a query for one row.
 func (c connection) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
 	statementContext, err := c.statementContext(ctx)
+	if err == nil {
+		args, err = c.bound(args)
+		c.tx.lost = errors.Join(c.tx.lost, err)
+	}
 	if err != nil {
 		gone, cancel := context.WithCancel(ctx) // the row carries an error; flush's is told by the transaction
 		cancel()
@@ -259,7 +269,7 @@ func (c connection) QueryRowContext(ctx context.Context, query string, args ...a
 	}
 	c.echo(query)
 
-	return c.tx.conn.QueryRowContext(statementContext, query, c.bound(args)...)
+	return c.tx.conn.QueryRowContext(statementContext, query, args...)
 }
 
 // statementContext is the context that a statement runs in: none, in a transaction that others
@@ -276,9 +286,9 @@ func (c connection) statementContext(ctx context.Context) (context.Context, erro
 }
 
 // bound gives values the types that the driver should send them as.
-func (c connection) bound(args []any) []any {
+func (c connection) bound(args []any) ([]any, error) {
 	if c.tx.db.bind == nil {
-		return args
+		return args, nil
 	}
 
 	return c.tx.db.bind(args)
