@@ -47,13 +47,14 @@ type Mode struct {
 
 const (
 	sqlite           = "sqlite"
-	mysql            = "mysql"
-	mssql            = "mssql"
 	createExperiment = "createExperiment"
 
 	everything = "every route, the UI's files and /health included"
 	wholeAPI   = "every route of the API"
 )
+
+// databases are MLflow's, which are ours as well.
+var databases = []string{sqlite, "postgresql", "mysql", "mssql"}
 
 func all(Route) bool         { return true }
 func isAPI(route Route) bool { return route.Service != "" }
@@ -94,16 +95,6 @@ var Modes = []Mode{
 		Applies: func(s Setting) bool { return slices.Contains([]string{"", "file"}, scheme(s.Config.BackendStoreURI)) },
 	},
 	{
-		Name: mysql, When: "the backend store is on MySQL",
-		Reason:  "native code is not proven on MySQL yet",
-		Applies: func(s Setting) bool { return dialect(s.Config.BackendStoreURI) == mysql },
-	},
-	{
-		Name: mssql, When: "the backend store is on SQL Server",
-		Reason:  "native code is not proven on SQL Server yet",
-		Applies: func(s Setting) bool { return dialect(s.Config.BackendStoreURI) == mssql },
-	},
-	{
 		Name: "sqlite-memory", When: "the backend store is SQLite in memory",
 		Reason:  "such a database belongs to the process that opened it",
 		Applies: func(s Setting) bool { return isInMemory(s.Config.BackendStoreURI) },
@@ -112,7 +103,7 @@ var Modes = []Mode{
 		Name: "other-store", When: "the backend store is neither a directory nor one of MLflow's databases",
 		Reason: "Databricks, and stores that plug-ins register, are Python code",
 		Applies: func(s Setting) bool {
-			known := []string{"", "file", sqlite, "postgresql", mysql, mssql}
+			known := append([]string{"", "file"}, databases...)
 
 			return !slices.Contains(known, dialect(s.Config.BackendStoreURI))
 		},
@@ -312,7 +303,7 @@ func isInMemory(uri string) bool {
 }
 
 func hasUnsupportedSetting(setting Setting) bool {
-	if !slices.Contains([]string{sqlite, "postgresql"}, dialect(setting.Config.BackendStoreURI)) {
+	if !slices.Contains(databases, dialect(setting.Config.BackendStoreURI)) {
 		return false
 	}
 

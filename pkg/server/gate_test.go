@@ -25,8 +25,6 @@ var inMode = map[string][]func(*config.Config, map[string]string){
 		func(c *config.Config, _ map[string]string) { c.BackendStoreURI = "./mlruns" },
 		func(c *config.Config, _ map[string]string) { c.BackendStoreURI = "file:///mlruns" },
 	},
-	"mysql": {func(c *config.Config, _ map[string]string) { c.BackendStoreURI = "mysql+pymysql://u:p@h/db" }},
-	"mssql": {func(c *config.Config, _ map[string]string) { c.BackendStoreURI = "mssql+pyodbc://u:p@h/db" }},
 	"sqlite-memory": {
 		func(c *config.Config, _ map[string]string) { c.BackendStoreURI = "sqlite://" },
 		func(c *config.Config, _ map[string]string) { c.BackendStoreURI = "sqlite:///:memory:" },
@@ -40,6 +38,9 @@ var inMode = map[string][]func(*config.Config, map[string]string){
 	},
 	"database-setting": {
 		func(_ *config.Config, e map[string]string) { e["MLFLOW_SQLALCHEMYSTORE_POOLCLASS"] = "StaticPool" },
+		func(c *config.Config, e map[string]string) {
+			c.BackendStoreURI, e["MLFLOW_SQLALCHEMYSTORE_POOLCLASS"] = "mysql+pymysql://u:p@h/db", "StaticPool"
+		},
 	},
 	"registry-store": {func(c *config.Config, _ map[string]string) { c.RegistryStoreURI = "sqlite:///registry.db" }},
 	"trace-archival": {

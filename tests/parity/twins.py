@@ -258,8 +258,8 @@ class Twins:
             raise MismatchError(f"{path}: {stock!r} became {ours!r}")
 
     def _in_order(self, items: list[Any]) -> list[Any]:
-        """Sort what PostgreSQL lists as it lies on disk: tags, params and metrics, by their keys."""
-        if self.database == "postgresql" and all(isinstance(item, dict) and "key" in item for item in items):
+        """Sort what servers list as it lies on disk: tags, params and metrics, by their keys."""
+        if self.database != "sqlite" and all(isinstance(item, dict) and "key" in item for item in items):
             return sorted(items, key=lambda item: item["key"])
         return items
 
