@@ -23,8 +23,8 @@ type DB struct {
 	uri       *URI
 	driver    transactions
 	dialector func(gorm.ConnPool) gorm.Dialector
-	gorm      *gorm.DB               // the template of every Tx.Gorm
-	rebound   *rebound               // nil where placeholders stay as they are
+	gorm      *gorm.DB                        // the template of every Tx.Gorm
+	rebound   *rebound                        // nil where placeholders stay as they are
 	bind      func(args []any) ([]any, error) // nil where values stay as they are
 
 	pool     *sql.DB

@@ -85,6 +85,9 @@ func (MSSQL) Compare(column, operator string, text bool, values int) (condition 
 	return compare(column, operator, values), 1
 }
 
+// FoldsKeys is what most collations do.
+func (MSSQL) FoldsKeys() bool { return true }
+
 // CurrentMillis is the clock of the server.
 func (MSSQL) CurrentMillis() string {
 	return "DATEDIFF_BIG(MILLISECOND, '1970-01-01', SYSUTCDATETIME())"

@@ -1,6 +1,7 @@
 package database
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -47,7 +48,11 @@ func (d MySQL) Upsert(u Upsert) string {
 	b.WriteString(d.Insert(u.Table, u.Columns, u.Rows))
 	b.WriteString(" ON DUPLICATE KEY UPDATE ")
 	given := func(column string) string { return "VALUES(" + d.Quote(column) + ")" }
-	for i, column := range u.Update {
+	update := u.Update
+	if u.When == nil {
+		update = slices.Concat(u.Key, u.Update) // a key that is spelled otherwise is the same key
+	}
+	for i, column := range update {
 		if i > 0 {
 			b.WriteString(", ")
 		}
@@ -115,6 +120,9 @@ func (MySQL) Compare(column, operator string, text bool, values int) (condition 
 
 	return compare(column, operator, values), 1
 }
+
+// FoldsKeys is what most collations do.
+func (MySQL) FoldsKeys() bool { return true }
 
 // CurrentMillis is the clock of the server.
 func (MySQL) CurrentMillis() string {

@@ -409,7 +409,7 @@ func bindMySQL(args []any) ([]any, error) {
 	for _, arg := range args {
 		if number, ok := arg.(float64); ok && (math.IsInf(number, 0) || math.IsNaN(number)) {
 			return nil, &contract.Error{
-				Code:    protos.ErrorCode_BAD_REQUEST,
+				Code: protos.ErrorCode_BAD_REQUEST,
 				Message: "(pymysql.err.ProgrammingError) " +
 					strings.ToLower(strings.TrimPrefix(strconv.FormatFloat(number, 'g', -1, 64), "+")) +
 					" can not be used with MySQL",

@@ -88,6 +88,9 @@ func (PostgreSQL) Compare(column, operator string, _ bool, values int) (conditio
 	return compare(column, operator, values), 1
 }
 
+// FoldsKeys keeps texts apart that differ at all.
+func (PostgreSQL) FoldsKeys() bool { return false }
+
 // CurrentMillis is the clock of the server, at the transaction's start.
 func (PostgreSQL) CurrentMillis() string { return "floor(EXTRACT(epoch FROM now()) * 1000)" }
 

@@ -101,6 +101,9 @@ func (SQLite) Compare(column, operator string, _ bool, values int) (condition st
 	return compare(column, operator, values), 1
 }
 
+// FoldsKeys keeps texts apart that differ at all.
+func (SQLite) FoldsKeys() bool { return false }
+
 // CurrentMillis is the clock of this machine.
 func (SQLite) CurrentMillis() string {
 	return "CAST((julianday('now') - julianday('1970-01-01')) * 86400000 AS BIGINT)"

@@ -38,6 +38,7 @@ def twins(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
                     *("--workers", "1"),
                     database=database,
                     environment=_STOCK_ENVIRONMENT,
+                    wait=False,  # they start side by side
                 )
             )
         for server in servers:
