@@ -13,3 +13,9 @@ var PostgresConfig = postgresConfig
 
 // DefaultPatience is MLflow's busy timeout.
 const DefaultPatience = busyTimeout
+
+// MySQLConfig is what a URI comes down to.
+var MySQLConfig = mysqlConfig
+
+// HasWindowFunctions says whether a server of a version is served.
+var HasWindowFunctions = hasWindowFunctions
