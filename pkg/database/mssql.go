@@ -101,8 +101,7 @@ func (d MSSQL) merge(u Upsert) string {
 	stored := func(column string) string { return "stored." + d.Quote(column) }
 	given := func(column string) string { return "given." + d.Quote(column) }
 	var b strings.Builder
-	b.WriteString("MERGE INTO " + d.Quote(u.Table) + " WITH (HOLDLOCK) AS stored USING (VALUES " +
-		placeholders(len(u.Columns), u.Rows) + ") AS given (" + quoteAll(d, u.Columns) + ") ON ")
+	b.WriteString("MERGE INTO " + d.Quote(u.Table) + " WITH (HOLDLOCK) AS stored USING " + d.source(u) + " ON ")
 	for i, column := range u.Key {
 		if i > 0 {
 			b.WriteString(" AND ")
@@ -132,4 +131,17 @@ func (d MSSQL) merge(u Upsert) string {
 	b.WriteString(");")
 
 	return b.String()
+}
+
+// source is the rows of a merge, named given. Of rows that are to be left out when they exist, one of
+// each key: the statement would add them all, seeing only what was there before it.
+func (d MSSQL) source(u Upsert) string {
+	columns := quoteAll(d, u.Columns)
+	values := "(VALUES " + placeholders(len(u.Columns), u.Rows) + ") AS "
+	if u.Rows == 1 || len(u.Update) > 0 {
+		return values + "given (" + columns + ")"
+	}
+
+	return "(SELECT " + columns + " FROM (SELECT " + columns + ", ROW_NUMBER() OVER (PARTITION BY " + quoteAll(d, u.Key) +
+		" ORDER BY (SELECT NULL)) AS place FROM " + values + "listed (" + columns + ")) AS numbered WHERE place = 1) AS given"
 }

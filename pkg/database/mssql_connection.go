@@ -111,9 +111,9 @@ func isNo(encrypt string) bool {
 	return false
 }
 
-// mssqlAddress is go-mssqldb's URL; ODBC may spell the server tcp:host\instance.
+// mssqlAddress is go-mssqldb's URL; ODBC may spell the server host\instance.
 func mssqlAddress(u *URI, query url.Values) string {
-	host, instance, _ := strings.Cut(strings.TrimPrefix(u.Host, "tcp:"), `\`)
+	host, instance, _ := strings.Cut(u.Host, `\`)
 	if u.Port != 0 {
 		host = net.JoinHostPort(host, strconv.Itoa(u.Port))
 	}
@@ -148,6 +148,7 @@ func openMSSQL(ctx context.Context, u *URI, o Options) (*DB, error) {
 	if err := db.connect(ctx, db.pool.PingContext); err != nil {
 		return nil, errors.Join(err, db.pool.Close())
 	}
+	o.Logger.WarnContext(ctx, "SQL Server's statements were checked by its grammar, never on a live server")
 
 	return db, nil
 }
