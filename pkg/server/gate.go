@@ -48,6 +48,7 @@ type Mode struct {
 const (
 	sqlite           = "sqlite"
 	createExperiment = "createExperiment"
+	operator         = "operator"
 
 	everything = "every route, the UI's files and /health included"
 	wholeAPI   = "every route of the API"
@@ -170,7 +171,7 @@ var perRequest = []Mode{
 		Concerned: everything,
 	},
 	{
-		Name: "operator", When: "--go-opts proxy=… names a route",
+		Name: operator, When: "--go-opts proxy=… names a route",
 		Reason:    "the operator wants Python's answer",
 		Concerned: "the routes named",
 	},
@@ -223,7 +224,12 @@ func NewGate(setting Setting) (*Gate, error) {
 	}
 
 	if setting.Config.Go.Fallback == config.FallbackOff && !gate.NeedsDatabase() {
-		return nil, fmt.Errorf("--go-opts: %w: %s", errNobody, strings.Join(gate.Active(), ", "))
+		modes := gate.Active()
+		if len(gate.proxy) > 0 {
+			modes = append(modes, operator)
+		}
+
+		return nil, fmt.Errorf("--go-opts: %w: %s", errNobody, strings.Join(modes, ", "))
 	}
 
 	return gate, nil
@@ -238,7 +244,7 @@ func (g *Gate) Withheld(route Route) (mode string, withheld bool) {
 	}
 
 	if slices.ContainsFunc(g.proxy, func(wanted string) bool { return names(wanted, route) }) {
-		return "operator", true
+		return operator, true
 	}
 
 	return "", false
@@ -257,9 +263,11 @@ func (g *Gate) Active() []string {
 // NeedsDatabase says whether any route of the API is answered natively.
 func (g *Gate) NeedsDatabase() bool {
 	return slices.ContainsFunc(contract.Methods, func(method contract.Method) bool {
-		_, withheld := g.Withheld(Route{Service: method.Service, Name: method.Name})
+		return slices.ContainsFunc(methodPaths(method.Endpoints), func(at methodPath) bool {
+			_, withheld := g.Withheld(Route{Service: method.Service, Name: method.Name, Path: at.path})
 
-		return !withheld
+			return !withheld
+		})
 	})
 }
 

@@ -122,6 +122,20 @@ func TestOperatorsRoutes(t *testing.T) {
 		require.Equal(t, 299, response.StatusCode)
 	})
 
+	t.Run("OK/All", func(t *testing.T) {
+		options := settings(t)
+		options.Go.Proxy = []string{"mlflow"}
+
+		gate, err := NewGate(Setting{Config: options, Getenv: noEnvironment})
+		require.NoError(t, err)
+		require.False(t, gate.NeedsDatabase())
+
+		options.Go.Fallback = config.FallbackOff
+		_, err = NewGate(Setting{Config: options, Getenv: noEnvironment})
+		require.EqualError(t, err, "--go-opts: fallback=off leaves nobody to answer the API, which is Python's in these "+
+			"modes: operator")
+	})
+
 	t.Run("ErrUnknown", func(t *testing.T) {
 		options := settings(t)
 		options.Go.Proxy = []string{"runs/serach"}
