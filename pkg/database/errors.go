@@ -46,6 +46,11 @@ const (
 	integrity                // sqlalchemy.exc.IntegrityError
 )
 
+const (
+	operationalError = "OperationalError" // in Python
+	connectionLost   = "the connection is lost"
+)
+
 // failure is a driver's error, sorted as the Python driver would.
 type failure struct {
 	class   class
@@ -70,8 +75,9 @@ func classify(err error) (failure, bool) {
 	if f, ok := classifyMSSQL(err); ok {
 		return f, true
 	}
-	if isNetworkError(err) || errors.Is(err, driver.ErrBadConn) || errors.Is(err, sql.ErrConnDone) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return failure{class: operational, name: "OperationalError", message: "the connection is lost"}, true
+	if isNetworkError(err) || errors.Is(err, driver.ErrBadConn) || errors.Is(err, sql.ErrConnDone) ||
+		errors.Is(err, io.ErrUnexpectedEOF) {
+		return failure{class: operational, name: operationalError, message: connectionLost}, true
 	}
 
 	return failure{}, false

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -21,15 +22,21 @@ import (
 // databases that allow it, and MLflow doesn't ask for one either. A transaction may have ended by
 // itself, with a deadlock.
 var mssqlDriver = sequential{
-	read:       []string{"SET TRANSACTION ISOLATION LEVEL READ COMMITTED", "BEGIN TRANSACTION"},
-	write:      []string{"SET TRANSACTION ISOLATION LEVEL READ COMMITTED", "BEGIN TRANSACTION"},
+	read:       []string{readCommitted, "BEGIN TRANSACTION"},
+	write:      []string{readCommitted, "BEGIN TRANSACTION"},
 	commitment: "COMMIT TRANSACTION", undoing: "IF @@TRANCOUNT > 0 ROLLBACK TRANSACTION",
 }
+
+// Python's drivers for SQL Server. A bare mssql:// is pyodbc.
+const (
+	pyODBC  = "pyodbc"
+	pyMSSQL = "pymssql"
+)
 
 // mssqlParameters are ODBC's words, in lower case, for what go-mssqldb calls otherwise or alike.
 // All others are left to Python.
 var mssqlParameters = map[string]map[string]string{
-	"pyodbc": {
+	pyODBC: {
 		"encrypt": msdsn.Encrypt, "trustservercertificate": msdsn.TrustServerCertificate,
 		"hostnameincertificate": msdsn.HostNameInCertificate, "servercertificate": msdsn.ServerCertificate,
 		"applicationintent": msdsn.ApplicationIntent, "multisubnetfailover": msdsn.MultiSubnetFailover,
@@ -37,7 +44,7 @@ var mssqlParameters = map[string]map[string]string{
 		"logintimeout": msdsn.DialTimeout, "login timeout": msdsn.DialTimeout, "connection timeout": msdsn.DialTimeout,
 		"timeout": msdsn.DialTimeout, "keepalive": msdsn.KeepAlive,
 	},
-	"pymssql": {"login_timeout": msdsn.DialTimeout, "appname": msdsn.AppName},
+	pyMSSQL: {"login_timeout": msdsn.DialTimeout, "appname": msdsn.AppName},
 }
 
 // odbcDriverPattern is a driver of Microsoft's; from 18 on it encrypts unless told otherwise.
@@ -47,39 +54,26 @@ const encryptingODBCDriver = 18
 
 // mssqlConfig turns a URI into go-mssqldb's configuration.
 func mssqlConfig(u *URI) (msdsn.Config, error) {
-	driverName := pick(u.Driver, "pyodbc")
-	known := mssqlParameters[driverName]
+	driverName := pick(u.Driver, pyODBC)
 	switch {
-	case known == nil:
+	case mssqlParameters[driverName] == nil:
 		return msdsn.Config{}, unsupported("the SQL Server driver %q", u.Driver)
 	case u.Username == "":
 		return msdsn.Config{}, unsupported("an SQL Server URI without a user, which means the operating system's")
 	case u.Host == "" || u.Database == "":
 		return msdsn.Config{}, unsupported("an SQL Server URI without host and database, which means an ODBC data source")
 	}
-	query := url.Values{msdsn.Database: {u.Database}, msdsn.Encrypt: {"no"}, msdsn.TrustServerCertificate: {"yes"}}
-	trust := false
+	query := url.Values{msdsn.Database: {u.Database}}
 	for _, parameter := range u.Query {
-		key := strings.ToLower(parameter.Key)
-		if key == "driver" && driverName == "pyodbc" {
-			if err := setODBCDriver(query, parameter.Value); err != nil {
-				return msdsn.Config{}, err
-			}
-
-			continue
+		if err := setMSSQLParameter(query, driverName, parameter); err != nil {
+			return msdsn.Config{}, err
 		}
-		if key == "charset" && driverName == "pymssql" && strings.EqualFold(strings.ReplaceAll(parameter.Value, "-", ""), "utf8") {
-			continue // as it is
-		}
-		name := known[key]
-		if name == "" {
-			return msdsn.Config{}, unsupported("the SQL Server URI parameter %q", parameter.Key)
-		}
-		trust = trust || name == msdsn.TrustServerCertificate
-		query.Set(name, parameter.Value)
 	}
-	if encrypts := query.Get(msdsn.Encrypt); !trust && !isNo(encrypts) {
-		query.Set(msdsn.TrustServerCertificate, "no")
+	if !query.Has(msdsn.Encrypt) {
+		query.Set(msdsn.Encrypt, "no")
+	}
+	if !query.Has(msdsn.TrustServerCertificate) && isNo(query.Get(msdsn.Encrypt)) {
+		query.Set(msdsn.TrustServerCertificate, "yes")
 	}
 	config, err := msdsn.Parse(mssqlAddress(u, query))
 	if err != nil {
@@ -89,13 +83,32 @@ func mssqlConfig(u *URI) (msdsn.Config, error) {
 	return config, nil
 }
 
+func setMSSQLParameter(query url.Values, driverName string, parameter Parameter) error {
+	key := strings.ToLower(parameter.Key)
+	switch {
+	case key == "driver" && driverName == pyODBC:
+		return setODBCDriver(query, parameter.Value)
+	case key == "charset" && strings.EqualFold(strings.ReplaceAll(parameter.Value, "-", ""), "utf8") &&
+		driverName == pyMSSQL:
+		return nil // as it is
+	}
+	name := mssqlParameters[driverName][key]
+	if name == "" {
+		return unsupported("the SQL Server URI parameter %q", parameter.Key)
+	}
+	query.Set(name, parameter.Value)
+
+	return nil
+}
+
 // setODBCDriver takes what the choice of a driver decides.
 func setODBCDriver(query url.Values, name string) error {
 	match := odbcDriverPattern.FindStringSubmatch(strings.Trim(name, "{}"))
 	if match == nil {
 		return unsupported("the ODBC driver %q; Microsoft's are", name)
 	}
-	if version, err := strconv.Atoi(match[1]); err == nil && version >= encryptingODBCDriver && isNo(query.Get(msdsn.Encrypt)) {
+	version, err := strconv.Atoi(match[1])
+	if err == nil && version >= encryptingODBCDriver && !query.Has(msdsn.Encrypt) {
 		query.Set(msdsn.Encrypt, "yes")
 	}
 
@@ -103,12 +116,7 @@ func setODBCDriver(query url.Values, name string) error {
 }
 
 func isNo(encrypt string) bool {
-	switch strings.ToLower(encrypt) {
-	case "no", "optional", "false", "0":
-		return true
-	}
-
-	return false
+	return strings.EqualFold(encrypt, "optional") || slices.Contains(denials, strings.ToLower(encrypt))
 }
 
 // mssqlAddress is go-mssqldb's URL; ODBC may spell the server host\instance.

@@ -37,26 +37,6 @@ type bilingual struct {
 
 var markPattern = regexp.MustCompile(`«(\d+)»`)
 
-func (b *bilingual) mark(sqlite, mssql string) string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.words = append(b.words, [2]string{sqlite, mssql})
-
-	return "«" + strconv.Itoa(len(b.words)-1) + "»"
-}
-
-func (b *bilingual) say(text string, language int) string {
-	for markPattern.MatchString(text) {
-		text = markPattern.ReplaceAllStringFunc(text, func(mark string) string {
-			number, _ := strconv.Atoi(strings.Trim(mark, "«»"))
-
-			return b.words[number][language]
-		})
-	}
-
-	return text
-}
-
 func (b *bilingual) Rebind(text string) string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -126,6 +106,26 @@ func (b *bilingual) CurrentMillis() string {
 
 func (b *bilingual) Tables() string { return b.mark(b.SQLite.Tables(), database.MSSQL{}.Tables()) }
 
+func (b *bilingual) mark(sqlite, mssql string) string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.words = append(b.words, [2]string{sqlite, mssql})
+
+	return "«" + strconv.Itoa(len(b.words)-1) + "»"
+}
+
+func (b *bilingual) say(text string, language int) string {
+	for markPattern.MatchString(text) {
+		text = markPattern.ReplaceAllStringFunc(text, func(mark string) string {
+			number, _ := strconv.Atoi(strings.Trim(mark, "«»"))
+
+			return b.words[number][language]
+		})
+	}
+
+	return text
+}
+
 // TestMSSQLStatements has every suite of the stores run on SQLite and keeps what SQL Server would
 // have been sent, in each shape once. `mage lint:sql` reads it by SQL Server's grammar.
 func TestMSSQLStatements(t *testing.T) {
@@ -166,7 +166,7 @@ func searchAll(t *testing.T, store *tracking.Store) {
 	t.Helper()
 	for _, filter := range []string{
 		"metrics.m > 1", "metrics.m != 1", "params.p = 'a'", "params.p != 'a'", "params.p LIKE 'a%'", "params.p ILIKE 'a%'",
-"tags.t IS NULL", "tags.t IS NOT NULL", "attributes.status = 'FINISHED'",
+		"tags.t IS NULL", "tags.t IS NOT NULL", "attributes.status = 'FINISHED'",
 		"attributes.start_time >= 1.5", "attributes.run_name = 'x'", "run_id IN ('a', 'b')", "run_id NOT IN ('a')", "dataset.name = 'd'", "dataset.context = 'train'",
 	} {
 		_, err := store.SearchRuns(t.Context(), &protos.SearchRuns{
@@ -278,6 +278,7 @@ func TestMSSQLConfig(t *testing.T) {
 		}{
 			"driver=ODBC+Driver+17+for+SQL+Server":                                        {msdsn.EncryptionOff, true},
 			"driver=ODBC+Driver+17+for+SQL+Server&Encrypt=yes":                            {msdsn.EncryptionRequired, false},
+			"Encrypt=optional&driver=ODBC+Driver+18+for+SQL+Server":                       {msdsn.EncryptionOff, true},
 			"driver=ODBC+Driver+18+for+SQL+Server&Encrypt=strict":                         {msdsn.EncryptionStrict, false},
 			"driver={ODBC+Driver+18+for+SQL+Server}&TrustServerCertificate=yes":           {msdsn.EncryptionRequired, true},
 			"driver=ODBC+Driver+17+for+SQL+Server&Encrypt=yes&TrustServerCertificate=yes": {msdsn.EncryptionRequired, true},

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/user"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -31,8 +32,8 @@ import (
 // lock no gaps between rows, which is what most deadlocks come from.
 var mysqlDriver = sequential{
 	read:       []string{"START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY"},
-	write:      []string{"SET TRANSACTION ISOLATION LEVEL READ COMMITTED", "START TRANSACTION"},
-	commitment: "COMMIT", undoing: "ROLLBACK",
+	write:      []string{readCommitted, "START TRANSACTION"},
+	commitment: "COMMIT", undoing: rollback,
 }
 
 // mysqlSession is what a consistent snapshot needs, whatever the server's default.
@@ -45,7 +46,9 @@ const (
 )
 
 const (
-	mysqlPort = 3306
+	unixNetwork = "unix"
+	localhost   = "localhost"
+	mysqlPort   = 3306
 	// mysqlConnectTimeout is PyMySQL's.
 	mysqlConnectTimeout = 10 * time.Second
 )
@@ -72,7 +75,7 @@ var mysqlParameters = map[string]func(s *mysqlSettings, value string) error{
 		return nil
 	},
 	"unix_socket": func(s *mysqlSettings, value string) error {
-		s.config.Net, s.config.Addr = "unix", value
+		s.config.Net, s.config.Addr = unixNetwork, value
 
 		return nil
 	},
@@ -106,7 +109,7 @@ var parametersOf = map[string]map[string]func(s *mysqlSettings, value string) er
 			if err != nil || !off {
 				return errNotHonoured // any word at all disables it
 			}
-			s.tls.mode = "DISABLED"
+			s.tls.mode = sslDisabled
 
 			return nil
 		},
@@ -171,16 +174,21 @@ func setTruth(target **bool, value string) error {
 	return nil
 }
 
+var (
+	affirmations = strings.Fields("true yes on y t 1")
+	denials      = strings.Fields("false no off n f 0")
+)
+
 // parseTruth reads a boolean as SQLAlchemy's asbool.
 func parseTruth(value string) (bool, error) {
-	switch strings.ToLower(strings.TrimSpace(value)) {
-	case "true", "yes", "on", "y", "t", "1":
+	switch value = strings.ToLower(strings.TrimSpace(value)); {
+	case slices.Contains(affirmations, value):
 		return true, nil
-	case "false", "no", "off", "n", "f", "0":
+	case slices.Contains(denials, value):
 		return false, nil
+	default:
+		return false, errNotHonoured
 	}
-
-	return false, errNotHonoured
 }
 
 // mysqlConfig turns a URI into the driver's configuration and the statements for new connections.
@@ -222,8 +230,8 @@ func mysqlConfig(u *URI, o Options) (*mysql.Config, []string, error) {
 	}
 	s.tls.environment = o.MySQLTLS
 	host := u.Host
-	if c.Net == "unix" {
-		host = "localhost"
+	if c.Net == unixNetwork {
+		host = localhost
 	}
 	if err := s.tls.configure(c, driverName, host); err != nil {
 		return nil, nil, fmt.Errorf("can't use the database URI %q: %w", u, err)
@@ -239,12 +247,12 @@ var mysqlSockets = []string{"/run/mysqld/mysqld.sock", "/var/lib/mysql/mysql.soc
 func mysqlAddress(u *URI, driverName string) (network, address string) {
 	host, port := u.Host, u.Port
 	if host == "" {
-		host = "localhost"
+		host = localhost
 	}
-	if driverName == mySQLdb && host == "localhost" && u.Port == 0 {
+	if driverName == mySQLdb && host == localhost && u.Port == 0 {
 		for _, socket := range append([]string{os.Getenv("MYSQL_UNIX_PORT")}, mysqlSockets...) {
-			if info, err := os.Stat(socket); err == nil && info.Mode()&os.ModeSocket != 0 {
-				return "unix", socket
+			if info, err := os.Stat(socket); err == nil && info.Mode()&os.ModeSocket != 0 { //nolint:gosec // the operator's
+				return unixNetwork, socket
 			}
 		}
 	}
@@ -275,16 +283,13 @@ type mysqlTLS struct {
 // configure encrypts as the Python driver does: without any word about it where the server can,
 // unverified; with files always, and with those of the URI verified.
 func (t mysqlTLS) configure(c *mysql.Config, driverName, host string) error {
-	verifyCert, verifyIdentity, required, err := t.policy(driverName)
-	if err != nil {
+	policy, err := t.policy(driverName)
+	if err != nil || t.mode == sslDisabled {
 		return err
-	}
-	if t.mode == "DISABLED" {
-		return nil
 	}
 	settings := &tls.Config{
 		ServerName:         host,
-		InsecureSkipVerify: !verifyIdentity, //nolint:gosec // as the URI says; see verifyChain
+		InsecureSkipVerify: !policy.verifyIdentity, //nolint:gosec // as the URI says; see verifyChain
 	}
 	ca, cert, key := pick(t.ca, t.environment.CA), pick(t.cert, t.environment.Cert), pick(t.key, t.environment.Key)
 	if ca != "" {
@@ -299,43 +304,50 @@ func (t mysqlTLS) configure(c *mysql.Config, driverName, host string) error {
 		}
 		settings.Certificates = []tls.Certificate{pair}
 	}
-	if verifyCert && !verifyIdentity {
+	if policy.verifyCert && !policy.verifyIdentity {
 		settings.VerifyConnection = verifyChain(settings.RootCAs)
 	}
-	c.TLS, c.AllowFallbackToPlaintext = settings, !required
+	c.TLS, c.AllowFallbackToPlaintext = settings, !policy.encrypt
 
 	return nil
 }
 
+// tlsPolicy is what is asked of a connection.
+type tlsPolicy struct {
+	encrypt        bool // or else the server may do without
+	verifyCert     bool
+	verifyIdentity bool
+}
+
+// tlsModes are MySQLdb's words for it; with sslDisabled nothing is encrypted at all.
+var tlsModes = map[string]tlsPolicy{
+	sslDisabled: {}, "PREFERRED": {}, "REQUIRED": {encrypt: true}, "VERIFY_CA": {encrypt: true, verifyCert: true},
+	"VERIFY_IDENTITY": {encrypt: true, verifyCert: true, verifyIdentity: true},
+}
+
+const sslDisabled = "DISABLED"
+
 // policy is what pymysql.Connection makes of its arguments and MySQLdb of its own.
-func (t mysqlTLS) policy(driverName string) (verifyCert, verifyIdentity, required bool, err error) {
-	inURI := t.ca != "" || t.cert != "" || t.key != "" || t.checkHostname != nil
-	switch t.mode {
-	case "":
-	case "DISABLED":
-		return false, false, false, nil
-	case "PREFERRED":
-		return false, false, false, nil
-	case "REQUIRED":
-		return false, false, true, nil
-	case "VERIFY_CA":
-		return true, false, true, nil
-	case "VERIFY_IDENTITY":
-		return true, true, true, nil
-	default:
-		return false, false, false, unsupported("ssl_mode=%s in the MySQL URI", t.mode)
+func (t mysqlTLS) policy(driverName string) (tlsPolicy, error) {
+	if t.mode != "" {
+		policy, known := tlsModes[t.mode]
+		if !known {
+			return policy, unsupported("ssl_mode=%s in the MySQL URI", t.mode)
+		}
+
+		return policy, nil
 	}
 	is := func(b *bool) bool { return b != nil && *b }
-	if is(t.verifyCert) || is(t.verifyIdentity) {
-		return true, is(t.verifyIdentity), true, nil
+	switch {
+	case is(t.verifyCert) || is(t.verifyIdentity):
+		return tlsPolicy{true, true, is(t.verifyIdentity)}, nil
+	case t.verifyCert != nil || t.environment != (MySQLTLS{}):
+		return tlsPolicy{encrypt: true}, nil // PyMySQL's arguments, which these are, ask for no verification
+	case t.ca != "":
+		return tlsPolicy{true, true, is(t.checkHostname) || t.checkHostname == nil && driverName == pyMySQL}, nil
+	default:
+		return tlsPolicy{encrypt: t.cert != "" || t.key != "" || t.checkHostname != nil}, nil
 	}
-	if t.verifyCert != nil || t.environment != (MySQLTLS{}) {
-		return false, false, true, nil // PyMySQL's arguments, which these are, ask for no verification
-	}
-	verifyCert = t.ca != ""
-	verifyIdentity = verifyCert && (is(t.checkHostname) || t.checkHostname == nil && driverName == pyMySQL)
-
-	return verifyCert, verifyIdentity, inURI, nil
 }
 
 func pick(first, second string) string {
@@ -394,7 +406,8 @@ func openMySQL(ctx context.Context, u *URI, o Options) (*DB, error) {
 		},
 	}
 	o.configure(db.pool)
-	if err := db.connect(ctx, func(ctx context.Context) error { return explainMySQL(db.pool.PingContext(ctx)) }); err != nil {
+	ping := func(ctx context.Context) error { return explainMySQL(db.pool.PingContext(ctx)) }
+	if err := db.connect(ctx, ping); err != nil {
 		return nil, errors.Join(err, db.pool.Close())
 	}
 	if err := checkMySQL(ctx, db.pool); err != nil {
@@ -518,21 +531,21 @@ func classifyMySQL(err error) (failure, bool) {
 	found, ok := errors.AsType[*mysql.MySQLError](err)
 	if !ok {
 		if errors.Is(err, mysql.ErrInvalidConn) || errors.Is(err, mysql.ErrNoTLS) || errors.Is(err, mysql.ErrMalformPkt) {
-			return failure{class: operational, name: "pymysql.err.OperationalError", message: "the connection is lost"}, true
+			return failure{class: operational, name: "pymysql.err." + operationalError, message: connectionLost}, true
 		}
 
 		return failure{}, false
 	}
 	name, known := mysqlClassOf[found.Number]
 	if !known {
-		name = "OperationalError"
+		name = operationalError
 	}
 	f := failure{
 		name:    "pymysql.err." + name,
 		message: fmt.Sprintf("(%d, %s)", found.Number, pyfmt.Repr(found.Message)),
 	}
 	switch name {
-	case "OperationalError":
+	case operationalError:
 		f.class = operational
 	case "IntegrityError":
 		f.class = integrity

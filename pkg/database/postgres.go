@@ -365,7 +365,7 @@ func (d *postgresDriver) last(ctx context.Context, tx *Tx, queries []step) error
 		return err
 	}
 	tx.committed = true
-	if tag == "ROLLBACK" {
+	if tag == rollback {
 		return ErrRolledBack
 	}
 
@@ -380,7 +380,7 @@ func (*postgresDriver) later(tx *Tx, s step) error {
 
 func (*postgresDriver) rollback(ctx context.Context, conn *sql.Conn) error {
 	return conn.Raw(func(driverConn any) error {
-		_, err := pgxConn(driverConn).PgConn().Exec(ctx, "ROLLBACK").ReadAll()
+		_, err := pgxConn(driverConn).PgConn().Exec(ctx, rollback).ReadAll()
 
 		return err
 	})
@@ -485,7 +485,7 @@ func classifyPostgreSQL(err error) (failure, bool) {
 	if !said {
 		// What pgx says without the server's word is a broken or a timed out connection.
 		if pgconn.Timeout(err) || pgconn.SafeToRetry(err) {
-			return failure{class: operational, name: psycopgOperational, message: "the connection is lost"}, true
+			return failure{class: operational, name: psycopgOperational, message: connectionLost}, true
 		}
 
 		return failure{}, false

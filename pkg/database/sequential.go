@@ -8,6 +8,11 @@ import (
 	"fmt"
 )
 
+const (
+	rollback      = "ROLLBACK"
+	readCommitted = "SET TRANSACTION ISOLATION LEVEL READ COMMITTED"
+)
+
 // sequential runs transactions through database/sql, one statement after another: what every driver
 // can do. A database is described by the statements that begin and end its transactions.
 type sequential struct {

@@ -124,7 +124,7 @@ func bit(value bool) string {
 
 // sqliteDriver is how a transaction of one's own is run.
 var sqliteDriver = sequential{
-	read: []string{"BEGIN"}, write: []string{"BEGIN IMMEDIATE"}, commitment: "COMMIT", undoing: "ROLLBACK",
+	read: []string{"BEGIN"}, write: []string{"BEGIN IMMEDIATE"}, commitment: "COMMIT", undoing: rollback,
 }
 
 // sqliteConnector opens connections to one file.

@@ -114,7 +114,7 @@ func makeMySQLTemplate(ctx context.Context, session *sql.Conn, name string) erro
 	if err != nil {
 		return err
 	}
-	if err := runInitialize(uri); err != nil {
+	if err := runInitialize(uri); err != nil { //nolint:contextcheck // whoever needs it first makes it for all
 		return err
 	}
 	_, err = session.ExecContext(ctx, "CREATE TABLE "+name+".mlflow_template_complete (done INT)")
@@ -136,8 +136,8 @@ func (s *mysqlSchema) read(ctx context.Context, session *sql.Conn) error {
 	if _, err := session.ExecContext(ctx, "USE "+s.name); err != nil {
 		return err
 	}
-	names, err := stringsOf(ctx, session, "SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE() "+
-		"AND table_name <> 'mlflow_template_complete' ORDER BY table_name")
+	names, err := stringsOf(ctx, session, "SELECT table_name FROM information_schema.tables "+
+		"WHERE table_schema = DATABASE() AND table_name <> 'mlflow_template_complete' ORDER BY table_name")
 	if err != nil {
 		return err
 	}
