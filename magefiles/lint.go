@@ -16,7 +16,7 @@ type Lint mg.Namespace
 
 // All runs every linter and reports all that fail (also: lint).
 func (l Lint) All() error {
-	return errors.Join(l.Go(), l.Platforms(), l.Python(), l.Generated())
+	return errors.Join(l.Go(), l.Platforms(), l.Python(), l.SQL(), l.Generated())
 }
 
 // Go runs golangci-lint on the product and go vet on the magefiles.
@@ -44,6 +44,12 @@ func (Lint) Python() error {
 		run(python(), "-m", "ruff", "check", "."),
 		run(python(), "-m", "ruff", "format", "--check", "."),
 	)
+}
+
+// SQL reads what the stores send to SQL Server by that server's grammar.
+func (Lint) SQL() error {
+	return run(python(), "-m", "sqlfluff", "parse", "--format", "none",
+		"pkg/database/testdata/mssql_statements.sql")
 }
 
 // Generated checks that generating again changes nothing.

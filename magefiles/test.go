@@ -44,7 +44,7 @@ func (t Test) All() error {
 
 // Go runs the Go tests, with the race detector.
 func (Test) Go() error {
-	if err := requireVariables(testPythonVariable, testPostgresVariable); err != nil {
+	if err := requireVariables(testPythonVariable, testPostgresVariable, testMySQLVariable); err != nil {
 		return err
 	}
 
@@ -83,7 +83,7 @@ func (Test) Crash() error {
 
 // runPytest runs a part of tests/.
 func runPytest(suite string) error {
-	if err := requireVariables(testPythonVariable, testPostgresVariable); err != nil {
+	if err := requireVariables(testPythonVariable, testPostgresVariable, testMySQLVariable); err != nil {
 		return err
 	}
 

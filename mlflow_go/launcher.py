@@ -308,9 +308,10 @@ def configuration(settings: Settings, python_opts: server_opts.ServerOpts) -> di
         "port": settings.port,
         "static_prefix": settings.static_prefix or "",
         "workers": workers,
-        "backend_store_uri": settings.backend_store_uri,
+        # Both halves are told of one driver: drivers differ in what an address means.
+        "backend_store_uri": uris.with_driver(settings.backend_store_uri or ""),
         "read_replica_backend_store_uri": settings.read_replica_backend_store_uri,
-        "registry_store_uri": settings.registry_store_uri,
+        "registry_store_uri": uris.with_driver(settings.registry_store_uri or ""),
         "default_artifact_root": settings.default_artifact_root,
         "serve_artifacts": settings.serve_artifacts,
         "artifacts_only": settings.artifacts_only,

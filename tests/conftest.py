@@ -9,7 +9,7 @@ import pytest
 from tests.servers import OURS, Server, fresh_database, running
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+@pytest.fixture(scope="module", params=["sqlite", "postgresql", "mysql"])
 def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Run mlflow-go on a fresh database, once on each kind."""
     directory = tmp_path_factory.mktemp(request.param)

@@ -21,6 +21,11 @@ import sqlalchemy
 STOCK = (sys.executable, "-m", "mlflow", "server")
 OURS = (str(Path(sys.executable).with_name("mlflow-go")), "server")
 START_LIMIT = 120.0
+#: By kind of database: the variable with a server's URI, the driver, and how databases are made.
+_SERVERS = {
+    "postgresql": ("MLFLOW_GO_TEST_POSTGRES", "postgresql+psycopg2", ""),
+    "mysql": ("MLFLOW_GO_TEST_MYSQL", "mysql+pymysql", "CHARACTER SET utf8mb4"),
+}
 
 
 def free_port() -> int:
@@ -121,18 +126,19 @@ def fresh_database(kind: str, directory: Path) -> str:
     """Make an empty database and return its URI.
 
     Args:
-        kind: ``sqlite`` or ``postgresql``.
+        kind: ``sqlite``, ``postgresql`` or ``mysql``, which is MariaDB.
         directory: Where an SQLite file goes.
     """
     if kind == "sqlite":
         directory.mkdir(parents=True, exist_ok=True)
         return f"sqlite:///{directory}/mlflow.db"
-    uri = os.environ.get("MLFLOW_GO_TEST_POSTGRES")
-    assert uri, "MLFLOW_GO_TEST_POSTGRES must name a PostgreSQL server; `python3 dev.py test` starts one"
-    server = sqlalchemy.make_url(uri)
+    variable, driver, options = _SERVERS[kind]
+    uri = os.environ.get(variable)
+    assert uri, f"{variable} must name a server; `python3 dev.py test` starts one"
+    server = sqlalchemy.make_url(uri).set(drivername=driver)
     name = f"test_{uuid.uuid4().hex[:12]}"
-    engine = sqlalchemy.create_engine(server.set(drivername="postgresql+psycopg2"))
+    engine = sqlalchemy.create_engine(server)
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.execute(sqlalchemy.text(f"CREATE DATABASE {name}"))
+        connection.execute(sqlalchemy.text(f"CREATE DATABASE {name} {options}"))
     engine.dispose()
-    return server.set(drivername="postgresql+psycopg2", database=name).render_as_string(hide_password=False)
+    return server.set(database=name).render_as_string(hide_password=False)

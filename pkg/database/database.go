@@ -23,8 +23,9 @@ type DB struct {
 	uri       *URI
 	driver    transactions
 	dialector func(gorm.ConnPool) gorm.Dialector
-	gorm      *gorm.DB // the template of every Tx.Gorm
-	rebound   *rebound // nil where placeholders stay as they are
+	gorm      *gorm.DB                        // the template of every Tx.Gorm
+	rebound   *rebound                        // nil where placeholders stay as they are
+	bind      func(args []any) ([]any, error) // nil where values stay as they are
 
 	pool     *sql.DB
 	turns    chan struct{} // SQLite: who may take a connection of the pool, first come, first served
@@ -78,6 +79,10 @@ func Open(ctx context.Context, uri string, o Options) (*DB, error) {
 		db, err = openSQLite(ctx, parsed, o)
 	case PostgreSQL{}.Name():
 		db, err = openPostgreSQL(ctx, parsed, o)
+	case MySQL{}.Name():
+		db, err = openMySQL(ctx, parsed, o)
+	case MSSQL{}.Name():
+		db, err = openMSSQL(ctx, parsed, o)
 	default:
 		return nil, unsupported("the database %q", parsed.Dialect)
 	}
@@ -242,11 +247,14 @@ func (db *DB) retry(ctx context.Context, begin beginner, fn func(*Tx) error) ([]
 		if gone := ctx.Err(); gone != nil {
 			return nil, fmt.Errorf("%w: %w", gone, err) // what the driver says of it is a lost connection
 		}
-		if f, ok := classify(err); !ok || !f.retry || attempt > retries {
+		f, ok := classify(err)
+		if !ok || !f.retry || attempt > retries {
 			return nil, err
 		}
 		// Those who deadlocked should not meet again at once.
 		delay := time.Duration(rand.Int64N(int64(attempt) * int64(10*time.Millisecond))) //nolint:gosec // no secret
+		db.options.Logger.InfoContext(ctx, "a transaction is run again", "attempt", attempt, "reason", f.message,
+			"delay", delay)
 		if pause(ctx, delay) != nil {
 			return nil, err
 		}

@@ -32,6 +32,9 @@ type Dialect interface { //nolint:interfacebloat // each method is one differenc
 	// on the same connection; "" where there is no need.
 	ExplicitID(table string) (before, after string)
 
+	// Savepoint gives the statements of a savepoint.
+	Savepoint(name string) Savepoint
+
 	// LockRows makes a SELECT take the rows for update: hint follows the table's name, suffix the
 	// whole statement. Both are empty where a writer is alone anyway.
 	LockRows() (hint, suffix string)
@@ -44,6 +47,9 @@ type Dialect interface { //nolint:interfacebloat // each method is one differenc
 	// number of values (1 but for IN and NOT IN). Repeats says how many times the values are to
 	// be bound, all of them in order each time.
 	Compare(column, operator string, text bool, values int) (condition string, repeats int)
+	// FoldsKeys says that a unique key may find texts the same that differ in case, accents or spaces
+	// at the end.
+	FoldsKeys() bool
 	// CurrentMillis is the database clock, in milliseconds since 1970
 	// (get_current_time_millis_expression).
 	CurrentMillis() string
@@ -66,6 +72,19 @@ type Upsert struct {
 	// When, if set, gives the condition under which an existing row is changed; stored and given
 	// name a column's value in the row that exists and in the new one.
 	When func(stored, given func(column string) string) string
+}
+
+// Savepoint is the statements that set a savepoint, go back to it, and forget it; the last one is ""
+// where there is none.
+type Savepoint struct {
+	Set, Undo, Release string
+}
+
+// standardSavepoint is everybody's but SQL Server's.
+func standardSavepoint(name string) Savepoint {
+	return Savepoint{
+		Set: "SAVEPOINT " + name, Undo: "ROLLBACK TO SAVEPOINT " + name, Release: "RELEASE SAVEPOINT " + name,
+	}
 }
 
 // InsertReturning is an insert of one row with a generated column.

@@ -45,7 +45,7 @@ func TestDialects(t *testing.T) {
 			quote: "`a\"b`", rebound: `a = ? AND b = '?' AND "c?" = ?`,
 			insert:    "INSERT INTO `t` (`k`, `v`) VALUES (?, ?), (?, ?)",
 			ignore:    "INSERT INTO `t` (`k`, `v`) VALUES (?, ?) ON DUPLICATE KEY UPDATE `k` = `k`",
-			upsert:    "INSERT INTO `t` (`k`, `v`, `n`) VALUES (?, ?, ?) ON DUPLICATE KEY UPDATE `v` = VALUES(`v`), `n` = VALUES(`n`)",
+			upsert:    "INSERT INTO `t` (`k`, `v`, `n`) VALUES (?, ?, ?) ON DUPLICATE KEY UPDATE `k` = VALUES(`k`), `v` = VALUES(`v`), `n` = VALUES(`n`)",
 			returning: "INSERT INTO `t` (`k`) VALUES (?)",
 			upsertWhen: "INSERT INTO `t` (`k`, `v`, `n`) VALUES (?, ?, ?) ON DUPLICATE KEY UPDATE " +
 				"`v` = IF(@mlflow_changes := (VALUES(`n`) > `t`.`n`), VALUES(`v`), `t`.`v`), " +

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 
 	"github.com/mlflow/mlflow-go/pkg/contract"
 	"github.com/mlflow/mlflow-go/pkg/protos"
@@ -45,6 +46,11 @@ const (
 	integrity                // sqlalchemy.exc.IntegrityError
 )
 
+const (
+	operationalError = "OperationalError" // in Python
+	connectionLost   = "the connection is lost"
+)
+
 // failure is a driver's error, sorted as the Python driver would.
 type failure struct {
 	class   class
@@ -63,11 +69,24 @@ func classify(err error) (failure, bool) {
 	if f, ok := classifyPostgreSQL(err); ok {
 		return f, true
 	}
-	if errors.Is(err, driver.ErrBadConn) || errors.Is(err, sql.ErrConnDone) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return failure{class: operational, name: "OperationalError", message: "the connection is lost"}, true
+	if f, ok := classifyMySQL(err); ok {
+		return f, true
+	}
+	if f, ok := classifyMSSQL(err); ok {
+		return f, true
+	}
+	if isNetworkError(err) || errors.Is(err, driver.ErrBadConn) || errors.Is(err, sql.ErrConnDone) ||
+		errors.Is(err, io.ErrUnexpectedEOF) {
+		return failure{class: operational, name: operationalError, message: connectionLost}, true
 	}
 
 	return failure{}, false
+}
+
+func isNetworkError(err error) bool {
+	var network net.Error
+
+	return errors.As(err, &network)
 }
 
 // connectError is a driver's error of a connection in one line, for people.

@@ -13,3 +13,18 @@ var PostgresConfig = postgresConfig
 
 // DefaultPatience is MLflow's busy timeout.
 const DefaultPatience = busyTimeout
+
+// MySQLConfig is what a URI comes down to.
+var MySQLConfig = mysqlConfig
+
+// HasWindowFunctions says whether a server of a version is served.
+var HasWindowFunctions = hasWindowFunctions
+
+// SetDialect has all statements made and sent by another dialect.
+func (db *DB) SetDialect(d Dialect) { db.dialect, db.rebound = d, newRebound(d) }
+
+// MSSQLConfig is what a URI comes down to.
+var MSSQLConfig = mssqlConfig
+
+// BindMSSQL gives values their types.
+var BindMSSQL = bindMSSQL

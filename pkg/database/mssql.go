@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// MSSQL is the dialect of Microsoft SQL Server. Open doesn't take it yet.
+// MSSQL is the dialect of Microsoft SQL Server.
 type MSSQL struct{}
 
 // caseSensitive is the collation that MLflow compares text by.
@@ -55,6 +55,11 @@ func (d MSSQL) ExplicitID(table string) (before, after string) {
 	return "SET IDENTITY_INSERT " + d.Quote(table) + " ON", "SET IDENTITY_INSERT " + d.Quote(table) + " OFF"
 }
 
+// Savepoint is SQL Server's; it has no word for forgetting one.
+func (MSSQL) Savepoint(name string) Savepoint {
+	return Savepoint{Set: "SAVE TRANSACTION " + name, Undo: "ROLLBACK TRANSACTION " + name}
+}
+
 // LockRows is a table hint.
 func (MSSQL) LockRows() (hint, suffix string) { return " WITH (UPDLOCK, ROWLOCK)", "" }
 
@@ -80,6 +85,9 @@ func (MSSQL) Compare(column, operator string, text bool, values int) (condition 
 	return compare(column, operator, values), 1
 }
 
+// FoldsKeys is what most collations do.
+func (MSSQL) FoldsKeys() bool { return true }
+
 // CurrentMillis is the clock of the server.
 func (MSSQL) CurrentMillis() string {
 	return "DATEDIFF_BIG(MILLISECOND, '1970-01-01', SYSUTCDATETIME())"
@@ -93,8 +101,7 @@ func (d MSSQL) merge(u Upsert) string {
 	stored := func(column string) string { return "stored." + d.Quote(column) }
 	given := func(column string) string { return "given." + d.Quote(column) }
 	var b strings.Builder
-	b.WriteString("MERGE INTO " + d.Quote(u.Table) + " WITH (HOLDLOCK) AS stored USING (VALUES " +
-		placeholders(len(u.Columns), u.Rows) + ") AS given (" + quoteAll(d, u.Columns) + ") ON ")
+	b.WriteString("MERGE INTO " + d.Quote(u.Table) + " WITH (HOLDLOCK) AS stored USING " + d.source(u) + " ON ")
 	for i, column := range u.Key {
 		if i > 0 {
 			b.WriteString(" AND ")
@@ -124,4 +131,17 @@ func (d MSSQL) merge(u Upsert) string {
 	b.WriteString(");")
 
 	return b.String()
+}
+
+// source is the rows of a merge, named given. Of rows that are to be left out when they exist, one of
+// each key: the statement would add them all, seeing only what was there before it.
+func (d MSSQL) source(u Upsert) string {
+	columns := quoteAll(d, u.Columns)
+	values := "(VALUES " + placeholders(len(u.Columns), u.Rows) + ") AS "
+	if u.Rows == 1 || len(u.Update) > 0 {
+		return values + "given (" + columns + ")"
+	}
+
+	return "(SELECT " + columns + " FROM (SELECT " + columns + ", ROW_NUMBER() OVER (PARTITION BY " + quoteAll(d, u.Key) +
+		" ORDER BY (SELECT NULL)) AS place FROM " + values + "listed (" + columns + ")) AS numbered WHERE place = 1) AS given"
 }

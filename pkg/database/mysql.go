@@ -1,11 +1,12 @@
 package database
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 )
 
-// MySQL is the dialect of MySQL and MariaDB. Open doesn't take it yet.
+// MySQL is the dialect of MySQL and MariaDB.
 type MySQL struct{}
 
 // maxMySQLParameters is what a prepared statement can count.
@@ -47,7 +48,11 @@ func (d MySQL) Upsert(u Upsert) string {
 	b.WriteString(d.Insert(u.Table, u.Columns, u.Rows))
 	b.WriteString(" ON DUPLICATE KEY UPDATE ")
 	given := func(column string) string { return "VALUES(" + d.Quote(column) + ")" }
-	for i, column := range u.Update {
+	update := u.Update
+	if u.When == nil {
+		update = slices.Concat(u.Key, u.Update) // a key that is spelled otherwise is the same key
+	}
+	for i, column := range update {
 		if i > 0 {
 			b.WriteString(", ")
 		}
@@ -81,6 +86,9 @@ func (MySQL) ExplicitID(string) (before, after string) {
 		"SET SESSION sql_mode = @mlflow_sql_mode"
 }
 
+// Savepoint is the standard's.
+func (MySQL) Savepoint(name string) Savepoint { return standardSavepoint(name) }
+
 // LockRows is FOR UPDATE.
 func (MySQL) LockRows() (hint, suffix string) { return "", " FOR UPDATE" }
 
@@ -112,6 +120,9 @@ func (MySQL) Compare(column, operator string, text bool, values int) (condition 
 
 	return compare(column, operator, values), 1
 }
+
+// FoldsKeys is what most collations do.
+func (MySQL) FoldsKeys() bool { return true }
 
 // CurrentMillis is the clock of the server.
 func (MySQL) CurrentMillis() string {

@@ -21,6 +21,8 @@ type Options struct {
 	Unpooled bool
 	// Echo logs each statement, without its values.
 	Echo bool
+	// MySQLTLS encrypts connections to MySQL.
+	MySQLTLS MySQLTLS
 	// ConnectAttempts is how often Open tries to reach the database; 0 means 10, as in MLflow:
 	// it gives up after 100 seconds.
 	ConnectAttempts int
@@ -61,11 +63,13 @@ var poolClasses = []string{
 	"FallbackAsyncAdaptedQueuePool",
 }
 
-// OptionsFromEnvironment reads MLFLOW_SQLALCHEMYSTORE_*, as MLflow's create_sqlalchemy_engine
-// does: an integer of 0 is as good as none. Pool classes other than QueuePool and NullPool are
+// OptionsFromEnvironment reads MLFLOW_SQLALCHEMYSTORE_* and MLFLOW_MYSQL_SSL_*, as MLflow's
+// create_sqlalchemy_engine does: an integer of 0 is as good as none. Pool classes other than QueuePool and NullPool are
 // refused with ErrUnsupported.
 func OptionsFromEnvironment(getenv func(string) string) (Options, error) {
-	var o Options
+	o := Options{MySQLTLS: MySQLTLS{
+		CA: getenv("MLFLOW_MYSQL_SSL_CA"), Cert: getenv("MLFLOW_MYSQL_SSL_CERT"), Key: getenv("MLFLOW_MYSQL_SSL_KEY"),
+	}}
 	var recycle int
 	for _, number := range []struct {
 		name   string

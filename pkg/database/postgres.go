@@ -70,6 +70,9 @@ func (d PostgreSQL) InsertReturning(table string, columns []string, generated st
 // ExplicitID needs nothing.
 func (PostgreSQL) ExplicitID(string) (before, after string) { return "", "" }
 
+// Savepoint is the standard's.
+func (PostgreSQL) Savepoint(name string) Savepoint { return standardSavepoint(name) }
+
 // LockRows is FOR UPDATE.
 func (PostgreSQL) LockRows() (hint, suffix string) { return "", " FOR UPDATE" }
 
@@ -84,6 +87,9 @@ func (PostgreSQL) Compare(column, operator string, _ bool, values int) (conditio
 
 	return compare(column, operator, values), 1
 }
+
+// FoldsKeys keeps texts apart that differ at all.
+func (PostgreSQL) FoldsKeys() bool { return false }
 
 // CurrentMillis is the clock of the server, at the transaction's start.
 func (PostgreSQL) CurrentMillis() string { return "floor(EXTRACT(epoch FROM now()) * 1000)" }
@@ -359,7 +365,7 @@ func (d *postgresDriver) last(ctx context.Context, tx *Tx, queries []step) error
 		return err
 	}
 	tx.committed = true
-	if tag == "ROLLBACK" {
+	if tag == rollback {
 		return ErrRolledBack
 	}
 
@@ -374,7 +380,7 @@ func (*postgresDriver) later(tx *Tx, s step) error {
 
 func (*postgresDriver) rollback(ctx context.Context, conn *sql.Conn) error {
 	return conn.Raw(func(driverConn any) error {
-		_, err := pgxConn(driverConn).PgConn().Exec(ctx, "ROLLBACK").ReadAll()
+		_, err := pgxConn(driverConn).PgConn().Exec(ctx, rollback).ReadAll()
 
 		return err
 	})
@@ -478,8 +484,8 @@ func classifyPostgreSQL(err error) (failure, bool) {
 	}
 	if !said {
 		// What pgx says without the server's word is a broken or a timed out connection.
-		if pgconn.Timeout(err) || pgconn.SafeToRetry(err) || isNetworkError(err) {
-			return failure{class: operational, name: psycopgOperational, message: "the connection is lost"}, true
+		if pgconn.Timeout(err) || pgconn.SafeToRetry(err) {
+			return failure{class: operational, name: psycopgOperational, message: connectionLost}, true
 		}
 
 		return failure{}, false
@@ -495,10 +501,4 @@ func classifyPostgreSQL(err error) (failure, bool) {
 	f.retry = found.Code == "40001" || found.Code == "40P01" || isPreparedStatementState(found.Code)
 
 	return f, true
-}
-
-func isNetworkError(err error) bool {
-	var network net.Error
-
-	return errors.As(err, &network)
 }

@@ -81,6 +81,9 @@ func (d SQLite) InsertReturning(table string, columns []string, _ string) Insert
 // ExplicitID needs nothing.
 func (SQLite) ExplicitID(string) (before, after string) { return "", "" }
 
+// Savepoint is the standard's.
+func (SQLite) Savepoint(name string) Savepoint { return standardSavepoint(name) }
+
 // LockRows needs nothing: there is one writer.
 func (SQLite) LockRows() (hint, suffix string) { return "", "" }
 
@@ -98,6 +101,9 @@ func (SQLite) Compare(column, operator string, _ bool, values int) (condition st
 	return compare(column, operator, values), 1
 }
 
+// FoldsKeys keeps texts apart that differ at all.
+func (SQLite) FoldsKeys() bool { return false }
+
 // CurrentMillis is the clock of this machine.
 func (SQLite) CurrentMillis() string {
 	return "CAST((julianday('now') - julianday('1970-01-01')) * 86400000 AS BIGINT)"
@@ -114,6 +120,11 @@ func bit(value bool) string {
 	}
 
 	return "0"
+}
+
+// sqliteDriver is how a transaction of one's own is run.
+var sqliteDriver = sequential{
+	read: []string{"BEGIN"}, write: []string{"BEGIN IMMEDIATE"}, commitment: "COMMIT", undoing: rollback,
 }
 
 // sqliteConnector opens connections to one file.
@@ -194,7 +205,7 @@ func openSQLite(ctx context.Context, u *URI, o Options) (*DB, error) {
 		pool:     sql.OpenDB(sqliteSession(file, busyTimeout, true)),
 		writing:  writing,
 		patience: busyTimeout,
-		driver:   sqliteDriver{},
+		driver:   sqliteDriver,
 		dialector: func(pool gorm.ConnPool) gorm.Dialector {
 			return gormsqlite.New(gormsqlite.Config{Conn: pool})
 		},
@@ -246,70 +257,4 @@ func writeAheadLog(ctx context.Context, conn *sql.Conn, o Options) error {
 			return err
 		}
 	}
-}
-
-// sqliteDriver is how a transaction is run.
-type sqliteDriver struct{}
-
-func (sqliteDriver) beginRead(ctx context.Context, tx *Tx) error {
-	return execOn(ctx, tx.conn, "BEGIN")
-}
-
-func (sqliteDriver) beginWrite(ctx context.Context, tx *Tx) error {
-	return execOn(ctx, tx.conn, "BEGIN IMMEDIATE")
-}
-
-func (sqliteDriver) commit(ctx context.Context, tx *Tx) error {
-	return execOn(ctx, tx.conn, "COMMIT")
-}
-
-func (sqliteDriver) rollback(ctx context.Context, conn *sql.Conn) error {
-	return execOn(ctx, conn, "ROLLBACK")
-}
-
-func (sqliteDriver) spoiled(error) bool { return false }
-
-func (sqliteDriver) run(ctx context.Context, tx *Tx, steps []step) error {
-	for _, s := range steps {
-		if err := runStep(ctx, connection{tx}, s); err != nil {
-			return err
-		}
-	}
-
-	return nil
-}
-
-func runStep(ctx context.Context, c connection, s step) (err error) {
-	if s.row == nil {
-		result, err := c.ExecContext(ctx, s.Query, s.Args...)
-		if err == nil && s.affected != nil {
-			*s.affected, err = result.RowsAffected()
-		}
-
-		return err
-	}
-	rows, err := c.QueryContext(ctx, s.Query, s.Args...)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, rows.Close()) }()
-	for rows.Next() {
-		if err := s.row(rows.Scan); err != nil {
-			return err
-		}
-	}
-
-	return rows.Err()
-}
-
-func (d sqliteDriver) later(tx *Tx, s step) error { return d.run(tx.ctx, tx, []step{s}) }
-
-func (d sqliteDriver) last(ctx context.Context, tx *Tx, queries []step) error {
-	return d.run(ctx, tx, queries)
-}
-
-func execOn(ctx context.Context, conn *sql.Conn, statement string) error {
-	_, err := conn.ExecContext(ctx, statement)
-
-	return err
 }

@@ -90,7 +90,8 @@ func (tx *Tx) SelectLast(selections ...Selection) error {
 	return err
 }
 
-// Exec runs a statement with "?" placeholders and says how many rows it changed.
+// Exec runs a statement with "?" placeholders and says how many rows it changed. On MySQL a row that
+// an UPDATE finds as it should be isn't changed.
 func (tx *Tx) Exec(query string, args ...any) (rowsAffected int64, err error) {
 	err = tx.run([]step{{Statement: Statement{Query: query, Args: args}, affected: &rowsAffected}})
 
@@ -144,7 +145,8 @@ func (tx *Tx) Insert(table string, columns []string, generated string, args ...a
 func (tx *Tx) Savepoint(fn func() error) error {
 	hooks := len(tx.hooks)
 	name := "inner_" + strconv.Itoa(tx.savepoints+1)
-	if _, err := tx.Exec("SAVEPOINT " + name); err != nil {
+	savepoint := tx.db.dialect.Savepoint(name)
+	if _, err := tx.Exec(savepoint.Set); err != nil {
 		return fmt.Errorf("setting a savepoint: %w", err)
 	}
 	tx.savepoints++
@@ -157,9 +159,9 @@ func (tx *Tx) Savepoint(fn func() error) error {
 		tx.pending = nil
 		tx.lost = nil
 		tx.hooks = tx.hooks[:hooks]
-		_, undo := tx.Exec("ROLLBACK TO SAVEPOINT " + name)
-		if undo == nil {
-			_, undo = tx.Exec("RELEASE SAVEPOINT " + name)
+		_, undo := tx.Exec(savepoint.Undo)
+		if undo == nil && savepoint.Release != "" {
+			_, undo = tx.Exec(savepoint.Release)
 		}
 		if undo != nil {
 			return errors.Join(err, undo)
@@ -167,7 +169,10 @@ func (tx *Tx) Savepoint(fn func() error) error {
 
 		return err
 	}
-	if _, err := tx.Exec("RELEASE SAVEPOINT " + name); err != nil {
+	if savepoint.Release == "" {
+		return nil
+	}
+	if _, err := tx.Exec(savepoint.Release); err != nil {
 		return fmt.Errorf("releasing a savepoint: %w", err)
 	}
 
@@ -228,6 +233,9 @@ func (c connection) ExecContext(ctx context.Context, query string, args ...any) 
 	if err != nil {
 		return nil, err
 	}
+	if args, err = c.bound(args); err != nil {
+		return nil, err
+	}
 	c.echo(query)
 
 	return c.tx.conn.ExecContext(ctx, query, args...)
@@ -239,6 +247,9 @@ func (c connection) QueryContext(ctx context.Context, query string, args ...any)
 	if err != nil {
 		return nil, err
 	}
+	if args, err = c.bound(args); err != nil {
+		return nil, err
+	}
 	c.echo(query)
 
 	return c.tx.conn.QueryContext(ctx, query, args...)
@@ -247,6 +258,10 @@ func (c connection) QueryContext(ctx context.Context, query string, args ...any)
 // QueryRowContext runs a query for one row.
 func (c connection) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
 	statementContext, err := c.statementContext(ctx)
+	if err == nil {
+		args, err = c.bound(args)
+		c.tx.lost = errors.Join(c.tx.lost, err)
+	}
 	if err != nil {
 		gone, cancel := context.WithCancel(ctx) // the row carries an error; flush's is told by the transaction
 		cancel()
@@ -268,6 +283,15 @@ func (c connection) statementContext(ctx context.Context) (context.Context, erro
 	}
 
 	return context.Background(), ctx.Err()
+}
+
+// bound gives values the types that the driver should send them as.
+func (c connection) bound(args []any) ([]any, error) {
+	if c.tx.db.bind == nil {
+		return args, nil
+	}
+
+	return c.tx.db.bind(args)
 }
 
 func (c connection) echo(query string) {

@@ -247,7 +247,7 @@ func (w *writer) commit() error {
 }
 
 // rollback ends the transaction if SQLite hasn't: it says so by an error that means nothing.
-func (w *writer) rollback() { _ = execOn(context.Background(), w.conn, "ROLLBACK") }
+func (w *writer) rollback() { _ = execOn(context.Background(), w.conn, rollback) }
 
 // alone runs a taken member in a transaction of its own.
 func (w *writer) alone(m *member) error {

@@ -1,9 +1,9 @@
 // Package databasetest hands fresh databases to tests: with the schema that MLflow itself makes,
 // on every database that is native.
 //
-// It needs two environment variables: MLFLOW_GO_TEST_PYTHON (see pythontest), and
-// MLFLOW_GO_TEST_POSTGRES, the SQLAlchemy URI of a PostgreSQL server on which databases may be
-// created. A test fails without them.
+// It needs three environment variables: MLFLOW_GO_TEST_PYTHON (see pythontest), and
+// MLFLOW_GO_TEST_POSTGRES and MLFLOW_GO_TEST_MYSQL, the SQLAlchemy URIs of a PostgreSQL server and of
+// one of MySQL or MariaDB, on which databases may be created. A test fails without them.
 package databasetest
 
 import (
@@ -61,6 +61,7 @@ func Sources() []Source {
 	return []Source{
 		{Name: "sqlite", URI: SQLite, Empty: emptySQLite},
 		{Name: "postgresql", URI: PostgreSQL, Empty: emptyPostgreSQL},
+		{Name: "mysql", URI: MySQL, Empty: emptyMySQL},
 	}
 }
 

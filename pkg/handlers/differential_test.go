@@ -258,13 +258,14 @@ func newMLflow(t *testing.T, uri string, environment map[string]string) *side {
 }
 
 var (
-	modelIDPattern = regexp.MustCompile(`m-[0-9a-f]{32}`)
-	runIDPattern   = regexp.MustCompile(`[0-9a-f]{32}`)
-	timePattern    = regexp.MustCompile(`\b1[78]\d{11}\b`)
-	namePattern    = regexp.MustCompile(`\b[a-z]+-[a-z]+-\d{1,4}\b`)
-	sqlPattern     = regexp.MustCompile(`(\\nDETAIL|\\n\[SQL).*", "sqlstate"`)
-	flushPattern   = regexp.MustCompile(`\(raised as a result of [^)]*\)\\n`)
-	driverPattern  = regexp.MustCompile(`\(psycopg2?\.(errors\.)?\w+\)`)
+	modelIDPattern  = regexp.MustCompile(`m-[0-9a-f]{32}`)
+	runIDPattern    = regexp.MustCompile(`[0-9a-f]{32}`)
+	timePattern     = regexp.MustCompile(`\b1[78]\d{11}\b`)
+	namePattern     = regexp.MustCompile(`\b[a-z]+-[a-z]+-\d{1,4}\b`)
+	sqlPattern      = regexp.MustCompile(`(\\nDETAIL|\\n\[SQL).*", "sqlstate"`)
+	flushPattern    = regexp.MustCompile(`\(raised as a result of [^)]*\)\\n`)
+	databasePattern = regexp.MustCompile("`mlflow_test_\\w+`\\.")
+	driverPattern   = regexp.MustCompile(`\(psycopg2?\.(errors\.)?\w+\)`)
 )
 
 // exchange sends a request and gives the answer with what differs by nature made the same: ids,
@@ -306,6 +307,7 @@ func (s *side) normal(text string) string {
 	text = namePattern.ReplaceAllString(text, "<name>")
 	text = flushPattern.ReplaceAllString(text, "")
 	text = driverPattern.ReplaceAllString(text, "(psycopg)")
+	text = databasePattern.ReplaceAllString(text, "`database`.")
 
 	return sqlPattern.ReplaceAllString(text, `", "sqlstate"`)
 }
@@ -353,18 +355,20 @@ func dump(t *testing.T, db *database.DB) []string {
 
 	for table, columns := range map[string]string{
 		"experiments":     "experiment_id, name, artifact_location, lifecycle_stage, workspace, creation_time > 0, last_update_time > 0",
-		"experiment_tags": `"key", value, experiment_id`,
+		"experiment_tags": `#key, value, experiment_id`,
 		"runs": "run_uuid, name, source_type, source_name, entry_point_name, user_id, status, start_time, end_time, " +
 			"deleted_time > 0, source_version, lifecycle_stage, artifact_uri, experiment_id",
-		"tags":           `"key", value, run_uuid`,
-		"params":         `"key", value, run_uuid`,
-		"metrics":        `"key", value, timestamp, step, is_nan, run_uuid`,
-		"latest_metrics": `"key", value, timestamp, step, is_nan, run_uuid`,
+		"tags":           `#key, value, run_uuid`,
+		"params":         `#key, value, run_uuid`,
+		"metrics":        `#key, value, timestamp, step, is_nan, run_uuid`,
+		"latest_metrics": `#key, value, timestamp, step, is_nan, run_uuid`,
 		"datasets":       "experiment_id, name, digest, dataset_source_type, dataset_source, dataset_schema, dataset_profile",
 		"inputs":         "source_type, source_id, destination_type, destination_id, step",
 		"input_tags":     "(SELECT i.destination_id FROM inputs i WHERE i.input_uuid = input_tags.input_uuid), name, value",
 	} {
 		require.NoError(t, db.Read(t.Context(), func(tx *database.Tx) error {
+			columns := strings.ReplaceAll(columns, "#key", tx.Dialect().Quote("key"))
+
 			found, err := tx.Query("SELECT " + columns + " FROM " + table)
 			if err != nil {
 				return err
@@ -388,7 +392,12 @@ func dump(t *testing.T, db *database.DB) []string {
 
 				row := []string{table}
 				for _, value := range values {
-					row = append(row, fmt.Sprint(*value.(*any)))
+					value := *value.(*any)
+					if text, ok := value.([]byte); ok {
+						value = string(text)
+					}
+
+					row = append(row, fmt.Sprint(value))
 				}
 
 				rows = append(rows, strings.Join(row, " "))
@@ -415,7 +424,7 @@ func TestAgreesWithMLflow(t *testing.T) {
 				{"Rules", rules()}, {"Names", names()}, {"Logging", logging()},
 				{"Histories", histories()},
 				{"Inputs", inputs()},
-				{"SearchLoggedModels", searchLoggedModels(source.Name == "sqlite")},
+				{"SearchLoggedModels", searchLoggedModels(source.Name)},
 				{"LoggedModels", loggedModels()},
 			} {
 				t.Run(part.name, func(t *testing.T) {
@@ -446,7 +455,7 @@ func compare(t *testing.T, source databasetest.Source, theirs, ours *side, excha
 
 	for i, e := range exchanges {
 		want, got := theirs.exchange(t, e), ours.exchange(t, e)
-		if isUnordered(e) && want.Status == got.Status && source.Name == "postgresql" {
+		if isUnordered(e) && want.Status == got.Status && source.Name != "sqlite" {
 			want.Body, got.Body = unordered(t, want.Body), unordered(t, got.Body)
 		}
 
@@ -465,8 +474,8 @@ func isUnordered(e exchange) bool {
 		strings.HasPrefix(e.path, "logged-models")
 }
 
-// unordered sorts the lists in an answer. PostgreSQL gives rows without
-// ORDER BY as they lie in the table, where an update moves them.
+// unordered sorts the lists in an answer. PostgreSQL gives rows without ORDER BY as they lie in the
+// table, where an update moves them, MySQL in the order of whichever index it takes.
 func unordered(t *testing.T, body string) string {
 	t.Helper()
 
@@ -874,7 +883,7 @@ func loggedModels() []exchange {
 
 // searchLoggedModels asks for a handful of models in many ways. Lax is a database that compares
 // columns with values of other types; PostgreSQL does with some of Python's drivers.
-func searchLoggedModels(lax bool) []exchange {
+func searchLoggedModels(database string) []exchange {
 	exchanges := []exchange{post("experiments/create", m{"name": "of models"}), post("runs/create", m{"experiment_id": "0"})}
 	// By name, since models that were created at once have any order.
 	find := func(fields m) exchange {
@@ -929,6 +938,10 @@ func searchLoggedModels(lax bool) []exchange {
 		"status_message = 'x'", "lifecycle_stage = 'deleted'", "artifact_location LIKE '%models%'",
 		"name = 'a' OR name = 'b'", "name IS NULL", "foo.bar = 1", "metrics.acc = 1 AND", "metrics.acc LIKE 1", "name > 1", ";", " ",
 	} {
+		if database == "mysql" && (filter == "creation_time < inf" || filter == "creation_time > nan") {
+			continue // PyMySQL refuses them; they say nothing about whole numbers anyway
+		}
+
 		exchanges = append(exchanges, find(m{"filter": filter}))
 	}
 
@@ -936,7 +949,7 @@ func searchLoggedModels(lax bool) []exchange {
 		"params.lr IN (1, 2)", "status = '2'", "status != '2'", "status IN ('1', '3')", "status = 'READY'", "status LIKE '2'",
 		"experiment_id = '0'", "experiment_id = '1'", "tags.t NOT IN (1,)",
 	} {
-		if lax {
+		if database == "sqlite" { // the others refuse text for numbers
 			exchanges = append(exchanges, find(m{"filter": filter}))
 		}
 	}

@@ -48,13 +48,15 @@ type Mode struct {
 
 const (
 	sqlite           = "sqlite"
-	mysql            = "mysql"
-	mssql            = "mssql"
 	createExperiment = "createExperiment"
+	operator         = "operator"
 
 	everything = "every route, the UI's files and /health included"
 	wholeAPI   = "every route of the API"
 )
+
+// databases are MLflow's, which are ours as well.
+var databases = []string{sqlite, "postgresql", "mysql", "mssql"}
 
 func all(Route) bool         { return true }
 func isAPI(route Route) bool { return route.Service != "" }
@@ -99,16 +101,6 @@ var Modes = []Mode{
 		Applies: func(s Setting) bool { return slices.Contains([]string{"", "file"}, scheme(s.Config.BackendStoreURI)) },
 	},
 	{
-		Name: mysql, When: "the backend store is on MySQL",
-		Reason:  "native code is not proven on MySQL yet",
-		Applies: func(s Setting) bool { return dialect(s.Config.BackendStoreURI) == mysql },
-	},
-	{
-		Name: mssql, When: "the backend store is on SQL Server",
-		Reason:  "native code is not proven on SQL Server yet",
-		Applies: func(s Setting) bool { return dialect(s.Config.BackendStoreURI) == mssql },
-	},
-	{
 		Name: "sqlite-memory", When: "the backend store is SQLite in memory",
 		Reason:  "such a database belongs to the process that opened it",
 		Applies: func(s Setting) bool { return isInMemory(s.Config.BackendStoreURI) },
@@ -117,7 +109,7 @@ var Modes = []Mode{
 		Name: "other-store", When: "the backend store is neither a directory nor one of MLflow's databases",
 		Reason: "Databricks, and stores that plug-ins register, are Python code",
 		Applies: func(s Setting) bool {
-			known := []string{"", "file", sqlite, "postgresql", mysql, mssql}
+			known := append([]string{"", "file"}, databases...)
 
 			return !slices.Contains(known, dialect(s.Config.BackendStoreURI))
 		},
@@ -193,7 +185,7 @@ var perRequest = []Mode{
 		Concerned: everything,
 	},
 	{
-		Name: "operator", When: "--go-opts proxy=… names a route",
+		Name: operator, When: "--go-opts proxy=… names a route",
 		Reason:    "the operator wants Python's answer",
 		Concerned: "the routes named",
 	},
@@ -246,7 +238,12 @@ func NewGate(setting Setting) (*Gate, error) {
 	}
 
 	if setting.Config.Go.Fallback == config.FallbackOff && !gate.NeedsDatabase() {
-		return nil, fmt.Errorf("--go-opts: %w: %s", errNobody, strings.Join(gate.Active(), ", "))
+		modes := gate.Active()
+		if len(gate.proxy) > 0 {
+			modes = append(modes, operator)
+		}
+
+		return nil, fmt.Errorf("--go-opts: %w: %s", errNobody, strings.Join(modes, ", "))
 	}
 
 	return gate, nil
@@ -261,7 +258,7 @@ func (g *Gate) Withheld(route Route) (mode string, withheld bool) {
 	}
 
 	if slices.ContainsFunc(g.proxy, func(wanted string) bool { return names(wanted, route) }) {
-		return "operator", true
+		return operator, true
 	}
 
 	return "", false
@@ -280,9 +277,11 @@ func (g *Gate) Active() []string {
 // NeedsDatabase says whether any route of the API is answered natively.
 func (g *Gate) NeedsDatabase() bool {
 	return slices.ContainsFunc(contract.Methods, func(method contract.Method) bool {
-		_, withheld := g.Withheld(Route{Service: method.Service, Name: method.Name})
+		return slices.ContainsFunc(methodPaths(method.Endpoints), func(at methodPath) bool {
+			_, withheld := g.Withheld(Route{Service: method.Service, Name: method.Name, Path: at.path})
 
-		return !withheld
+			return !withheld
+		})
 	})
 }
 
@@ -326,7 +325,7 @@ func isInMemory(uri string) bool {
 }
 
 func hasUnsupportedSetting(setting Setting) bool {
-	if !slices.Contains([]string{sqlite, "postgresql"}, dialect(setting.Config.BackendStoreURI)) {
+	if !slices.Contains(databases, dialect(setting.Config.BackendStoreURI)) {
 		return false
 	}
 

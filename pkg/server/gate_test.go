@@ -25,8 +25,6 @@ var inMode = map[string][]func(*config.Config, map[string]string){
 		func(c *config.Config, _ map[string]string) { c.BackendStoreURI = "./mlruns" },
 		func(c *config.Config, _ map[string]string) { c.BackendStoreURI = "file:///mlruns" },
 	},
-	"mysql": {func(c *config.Config, _ map[string]string) { c.BackendStoreURI = "mysql+pymysql://u:p@h/db" }},
-	"mssql": {func(c *config.Config, _ map[string]string) { c.BackendStoreURI = "mssql+pyodbc://u:p@h/db" }},
 	"sqlite-memory": {
 		func(c *config.Config, _ map[string]string) { c.BackendStoreURI = "sqlite://" },
 		func(c *config.Config, _ map[string]string) { c.BackendStoreURI = "sqlite:///:memory:" },
@@ -40,6 +38,9 @@ var inMode = map[string][]func(*config.Config, map[string]string){
 	},
 	"database-setting": {
 		func(_ *config.Config, e map[string]string) { e["MLFLOW_SQLALCHEMYSTORE_POOLCLASS"] = "StaticPool" },
+		func(c *config.Config, e map[string]string) {
+			c.BackendStoreURI, e["MLFLOW_SQLALCHEMYSTORE_POOLCLASS"] = "mysql+pymysql://u:p@h/db", "StaticPool"
+		},
 	},
 	"registry-store": {func(c *config.Config, _ map[string]string) { c.RegistryStoreURI = "sqlite:///registry.db" }},
 	"trace-archival": {
@@ -126,6 +127,20 @@ func TestOperatorsRoutes(t *testing.T) {
 
 		response, _ := ask(t, http.MethodGet, url+"/api/2.0/mlflow/runs/get?run_id=a", "")
 		require.Equal(t, 299, response.StatusCode)
+	})
+
+	t.Run("OK/All", func(t *testing.T) {
+		options := settings(t)
+		options.Go.Proxy = []string{"mlflow"}
+
+		gate, err := NewGate(Setting{Config: options, Getenv: noEnvironment})
+		require.NoError(t, err)
+		require.False(t, gate.NeedsDatabase())
+
+		options.Go.Fallback = config.FallbackOff
+		_, err = NewGate(Setting{Config: options, Getenv: noEnvironment})
+		require.EqualError(t, err, "--go-opts: fallback=off leaves nobody to answer the API, which is Python's in these "+
+			"modes: operator")
 	})
 
 	t.Run("ErrUnknown", func(t *testing.T) {

@@ -4,6 +4,8 @@ package storetest
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -78,13 +80,34 @@ func requireInvalidf(t *testing.T, err error, format string, args ...any) {
 	requireErrorf(t, err, protos.ErrorCode_INVALID_PARAMETER_VALUE, format, args...)
 }
 
-// requireMessage compares messages.
+// requireMessage compares messages; what MLflow reads without an order may have any.
 func requireMessage(t *testing.T, want, got proto.Message) {
 	t.Helper()
+
+	want, got = proto.Clone(want), proto.Clone(got)
+	sortUnordered(want)
+	sortUnordered(got)
 
 	if !proto.Equal(want, got) {
 		t.Fatalf("want %v\ngot  %v", want, got)
 	}
+}
+
+func sortUnordered(message proto.Message) {
+	switch message := message.(type) {
+	case *protos.Experiment:
+		sortByKey(message.GetTags())
+	case *protos.Run:
+		sortUnordered(message.GetData())
+	case *protos.RunData:
+		sortByKey(message.GetMetrics())
+		sortByKey(message.GetParams())
+		sortByKey(message.GetTags())
+	}
+}
+
+func sortByKey[T interface{ GetKey() string }](items []T) {
+	slices.SortStableFunc(items, func(a, b T) int { return strings.Compare(a.GetKey(), b.GetKey()) })
 }
 
 // experiment makes an experiment named after the test.

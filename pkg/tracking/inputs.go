@@ -232,9 +232,23 @@ func addDatasets(
 	}
 
 	stored, err := datasetUUIDs(tx, experimentID, missing)
+	if err != nil {
+		return nil, err
+	}
+
+	for i, id := range missing {
+		if stored[id] != "" {
+			continue
+		}
+
+		if err := insertRefused(tx, "datasets", datasetColumns, rows[i]); err != nil {
+			return nil, fmt.Errorf("inserting a dataset of experiment %d: %w", experimentID, err)
+		}
+	}
+
 	maps.Copy(uuids, stored)
 
-	return uuids, err
+	return uuids, nil
 }
 
 // datasetUUIDs reads the UUIDs of those datasets that an experiment has.

@@ -376,11 +376,11 @@ func (s *Store) DeleteLoggedModel(
 			return fmt.Errorf("deleting logged model: %w", err)
 		}
 
-		if changed == 0 {
-			return errNoLoggedModel(request.GetModelId())
+		if changed == 0 { // or a second deletion within a millisecond, on MySQL
+			_, err = findLoggedModel(tx, request.GetModelId())
 		}
 
-		return nil
+		return err
 	})
 	if err != nil {
 		return nil, err

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/mlflow/mlflow-go/pkg/database"
 	"github.com/mlflow/mlflow-go/pkg/protos"
@@ -177,6 +178,42 @@ func logMetrics(tx *database.Tx, runID string, metrics []*protos.Metric) error {
 		})
 	}, newest); err != nil {
 		return fmt.Errorf("updating the latest metrics of run %s: %w", runID, err)
+	}
+
+	if tx.Dialect().FoldsKeys() {
+		return checkLatestKeys(tx, runID, newest)
+	}
+
+	return nil
+}
+
+// checkLatestKeys refuses metrics whose latest point went to a key that is spelled otherwise.
+func checkLatestKeys(tx *database.Tx, runID string, newest [][]any) error {
+	const perStatement = 500
+
+	keyColumn := tx.Dialect().Quote("key")
+
+	for piece := range slices.Chunk(newest, perStatement) {
+		keys := make([]any, len(piece), len(piece)+1)
+		for i, row := range piece {
+			keys[i] = row[0]
+		}
+
+		found, err := query(tx, scanText, "SELECT "+keyColumn+" FROM latest_metrics WHERE "+keyColumn+" IN (?"+
+			strings.Repeat(", ?", len(keys)-1)+") AND run_uuid = ?", append(keys, runID)...)
+		if err != nil {
+			return fmt.Errorf("reading the latest metrics of run %s: %w", runID, err)
+		}
+
+		for _, row := range piece {
+			if slices.Contains(found, row[0].(string)) { //nolint:forcetypeassert // see row
+				continue
+			}
+
+			if err := insertRefused(tx, "latest_metrics", metricColumns, row); err != nil {
+				return fmt.Errorf("inserting a latest metric of run %s: %w", runID, err)
+			}
+		}
 	}
 
 	return nil

@@ -26,6 +26,10 @@ func (s *Store) LogParam(ctx context.Context, request *protos.LogParam) (*protos
 			return err
 		}
 
+		if same, err := hasParam(tx, id, logged); err != nil || same {
+			return err
+		}
+
 		changed, err := insertParams(tx, id, []param{logged})
 		if err != nil || len(changed) == 0 {
 			return err
@@ -39,6 +43,26 @@ func (s *Store) LogParam(ctx context.Context, request *protos.LogParam) (*protos
 	}
 
 	return &protos.LogParam_Response{}, nil
+}
+
+// hasParam says whether the database finds a param that it takes for the same, spelled otherwise
+// maybe (SqlAlchemyStore._get_or_create). Where spelling counts, the insert finds out as well.
+func hasParam(tx *database.Tx, runID string, p param) (bool, error) {
+	if !tx.Dialect().FoldsKeys() {
+		return false, nil
+	}
+
+	_, err := queryRow(tx, scanText, "SELECT run_uuid FROM params WHERE "+tx.Dialect().Quote("key")+
+		" = ? AND value = ? AND run_uuid = ?", p.key, p.value, runID)
+
+	switch {
+	case isNotFound(err):
+		return false, nil
+	case err != nil:
+		return false, fmt.Errorf("looking for a param of run %s: %w", runID, err)
+	default:
+		return true, nil
+	}
 }
 
 // logParams is SqlAlchemyStore._log_params, for a run that is known to be active.
@@ -58,6 +82,8 @@ func logParams(tx *database.Tx, runID string, params []param) error {
 		"run ID='%s'.", strings.Join(items, ", "), runID)
 }
 
+var paramColumns = []string{"key", "value", "run_uuid"}
+
 // changedParam is a param that was logged before, with another value.
 type changedParam struct{ key, oldValue, newValue string }
 
@@ -70,8 +96,7 @@ func insertParams(tx *database.Tx, runID string, params []param) ([]changedParam
 	}
 
 	added, err := execRows(tx, func(rows int) string {
-		return tx.Dialect().InsertIgnore("params", []string{"key", "value", "run_uuid"},
-			[]string{"key", "run_uuid"}, rows)
+		return tx.Dialect().InsertIgnore("params", paramColumns, []string{"key", "run_uuid"}, rows)
 	}, rows)
 	if err != nil {
 		return nil, fmt.Errorf("inserting params of run %s: %w", runID, err)
@@ -93,8 +118,13 @@ func insertParams(tx *database.Tx, runID string, params []param) ([]changedParam
 
 	var changed []changedParam
 
-	for _, p := range params {
-		if old := values[p.key]; old != p.value {
+	for i, p := range params {
+		old, known := values[p.key]
+		if !known {
+			if err := insertRefused(tx, "params", paramColumns, rows[i]); err != nil {
+				return nil, fmt.Errorf("inserting a param of run %s: %w", runID, err)
+			}
+		} else if old != p.value {
 			changed = append(changed, changedParam{key: p.key, oldValue: old, newValue: p.value})
 		}
 	}

@@ -104,12 +104,30 @@ func whole(column string, comparator search.Comparator, number search.Number) (c
 	return column + " " + string(comparator) + " ?", []any{ceil}
 }
 
+// order is what to sort by: no column twice, which SQL Server refuses.
+func (c *clauses) order() string {
+	var (
+		orders []string
+		seen   = make(map[string]bool, len(c.orders))
+	)
+
+	for _, order := range c.orders {
+		if column := strings.TrimSuffix(order, " DESC"); !seen[column] {
+			seen[column] = true
+
+			orders = append(orders, order)
+		}
+	}
+
+	return strings.Join(orders, ", ")
+}
+
 // statement puts the parts together. A filter has far fewer values than the native databases take
 // parameters, since the parser takes 10,000 tokens at most.
 func (c *clauses) statement(columns, from string, limit, offset int64) (text string, args []any) {
 	text = "SELECT " + columns + " FROM " + from + c.joins.String() +
 		"\nWHERE " + strings.Join(c.conditions, " AND ") +
-		"\nORDER BY " + strings.Join(c.orders, ", ") + c.dialect.Limit(int(limit), int(offset))
+		"\nORDER BY " + c.order() + c.dialect.Limit(int(limit), int(offset))
 
 	return text, slices.Concat(c.joinArgs, c.args)
 }

@@ -244,6 +244,15 @@ func runID(request interface {
 	return firstNonEmpty(request.GetRunId(), request.GetRunUuid())
 }
 
+// insertRefused inserts a row that the database takes for one that it has, though its key is spelled
+// otherwise, as most collations of MySQL and SQL Server do: it is the database that then says so, as
+// it says to MLflow.
+func insertRefused(tx *database.Tx, table string, columns []string, row []any) error {
+	_, err := tx.Exec(tx.Dialect().Insert(table, columns, 1), row...)
+
+	return err
+}
+
 // firstNonEmpty is Python's a or b for strings.
 func firstNonEmpty(a, b string) string {
 	if a != "" {

@@ -273,6 +273,7 @@ def test_a_missing_server_is_a_clear_error(tmp_path: Path, monkeypatch: pytest.M
         ("postgresql://u:p@h/d", {"psycopg", "psycopg2"}, "postgresql://u:p@h/d"),
         ("mysql://h/d", {"pymysql"}, "mysql+pymysql://h/d"),
         ("mysql+pymysql://h/d", {"MySQLdb"}, "mysql+pymysql://h/d"),
+        ("mysql://h/d", {"MySQLdb", "pymysql"}, "mysql://h/d"),
         ("mssql://h/d", {"pymssql"}, "mssql+pymssql://h/d"),
         ("sqlite:///x", set(), "sqlite:///x"),
         ("./mlruns", set(), "./mlruns"),

@@ -23,7 +23,7 @@ _CASES: tuple[Case, ...] = tuple(
 _STOCK_ENVIRONMENT = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+@pytest.fixture(scope="module", params=["sqlite", "postgresql", "mysql"])
 def twins(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Twins]:
     base: Path = tmp_path_factory.mktemp(request.param)
     servers = []
@@ -38,6 +38,7 @@ def twins(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
                     *("--workers", "1"),
                     database=database,
                     environment=_STOCK_ENVIRONMENT,
+                    wait=False,  # they start side by side
                 )
             )
         for server in servers:

@@ -258,8 +258,8 @@ class Twins:
             raise MismatchError(f"{path}: {stock!r} became {ours!r}")
 
     def _in_order(self, items: list[Any]) -> list[Any]:
-        """Sort what PostgreSQL lists as it lies on disk: tags, params, metrics, and webhooks' events."""
-        if self.database == "postgresql" and all(isinstance(item, dict) for item in items):
+        """Sort what servers list as it lies on disk: tags, params, metrics, and webhooks' events."""
+        if self.database != "sqlite" and all(isinstance(item, dict) for item in items):
             for names in (("key",), ("entity", "action")):
                 if all(name in item for item in items for name in names):
                     return sorted(items, key=lambda item: [item[name] for name in names])

@@ -22,7 +22,7 @@ _WRITERS = 8
 _METRICS = ("a", "b", "c")
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+@pytest.fixture(scope="module", params=["sqlite", "postgresql", "mysql"])
 def database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
     """Return the URI of a database that a server has made."""
     directory = tmp_path_factory.mktemp("made")

@@ -80,9 +80,25 @@ def test_modes_of_python_need_it(option: tuple[str, ...], database: str, tmp_pat
     assert option[0].removeprefix("--enable-").removeprefix("--") in said
 
 
-def test_bare_postgresql_works_in_both_halves(tmp_path: Path) -> None:
-    uri = sqlalchemy.make_url(fresh_database("postgresql", tmp_path))
-    bare = uri.set(drivername="postgresql", password=uri.password or _PASSWORD)
+def _with_password(uri: sqlalchemy.URL, kind: str) -> sqlalchemy.URL:
+    """Give a URI a password; MariaDB wants it to be somebody's, PostgreSQL trusts whoever comes."""
+    if kind == "mysql":
+        engine = sqlalchemy.create_engine(uri)
+        with engine.begin() as connection:
+            user = f"'{uri.database}'@'127.0.0.1'"
+            connection.execute(sqlalchemy.text(f"CREATE USER {user} IDENTIFIED BY '{_PASSWORD}'"))
+            connection.execute(sqlalchemy.text(f"GRANT ALL ON {uri.database}.* TO {user}"))
+        engine.dispose()
+        uri = uri.set(username=uri.database)
+    return uri.set(password=_PASSWORD)
+
+
+@pytest.mark.parametrize("kind", ["postgresql", "mysql"])
+def test_bare_scheme_works_in_both_halves(kind: str, tmp_path: Path) -> None:
+    uri = sqlalchemy.make_url(fresh_database(kind, tmp_path))
+    if not uri.password:
+        uri = _with_password(uri, kind)
+    bare = uri.set(drivername=kind)
     with running(
         OURS,
         tmp_path,

@@ -15,7 +15,11 @@ def main() -> None:
     os.environ["_MLFLOW_SERVER_FILE_STORE"] = sys.argv[1]
     os.environ["_MLFLOW_SERVER_ARTIFACT_ROOT"] = sys.argv[2]
 
-    from mlflow.server import app
+    from mlflow.server import app, handlers
+
+    # Creating the default experiment leaves its connection to MySQL without any SQL mode, which
+    # then cuts long texts off.
+    handlers._get_tracking_store()._dispose_engine()
 
     client = app.test_client()
     for line in sys.stdin:

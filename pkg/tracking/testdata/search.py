@@ -58,11 +58,17 @@ def subset(choose: random.Random, items: list[Any], most: int) -> list[Any]:
     return choose.sample(items, choose.randrange(most + 1))
 
 
+def some_keys(store: SqlAlchemyStore, choose: random.Random) -> list[str]:
+    """Chooses up to four keys that the database can tell apart: to MySQL's collations, a is A."""
+    keys = subset(choose, KEYS, 4)
+    return list({key.casefold(): key for key in keys}.values()) if store.db_type == "mysql" else keys
+
+
 def fill_experiments(store: SqlAlchemyStore, choose: random.Random) -> list[str]:
     """Adds experiments with tags and some of the same times."""
     ids = []
     for i, word in enumerate([*WORDS[:9], "it's"]):
-        tags = [ExperimentTag(key, choose.choice(WORDS)) for key in subset(choose, KEYS, 4)]
+        tags = [ExperimentTag(key, choose.choice(WORDS)) for key in some_keys(store, choose)]
         ids.append(store.create_experiment(f"{word}{i}", tags=tags))
     store.create_experiment("x" * 3)
     with store.engine.begin() as connection:
@@ -82,17 +88,17 @@ def fill_experiments(store: SqlAlchemyStore, choose: random.Random) -> list[str]
 def fill_run(store: SqlAlchemyStore, choose: random.Random, experiment: str, datasets: list[Dataset]) -> None:
     """Adds a run and logs to it."""
     named = RunTag("mlflow.runName", choose.choice([w for w in WORDS if w]))
-    tags = [RunTag(key, choose.choice(WORDS)) for key in subset(choose, KEYS, 4)]
+    tags = [RunTag(key, choose.choice(WORDS)) for key in some_keys(store, choose)]
     run = store.create_run(experiment, choose.choice(WORDS), choose.choice(TIMES), [named, *tags], None)
     id_ = run.info.run_id
     store.log_batch(
         id_,
         [
             Metric(key, choose.choice(NUMBERS), choose.choice(TIMES), choose.randrange(3))
-            for key in subset(choose, KEYS, 4)
+            for key in some_keys(store, choose)
             for _ in range(2)
         ],
-        [Param(key, choose.choice(WORDS)) for key in subset(choose, KEYS, 4)],
+        [Param(key, choose.choice(WORDS)) for key in some_keys(store, choose)],
         [],
     )
     store.log_inputs(
@@ -118,9 +124,10 @@ def fill(store: SqlAlchemyStore) -> None:
     """Fills the database, the same way each time but for the IDs."""
     choose = random.Random(7)  # noqa: S311
     experiments = fill_experiments(store, choose)
+    other = "d3" if store.db_type == "mysql" else "d1"
     datasets = [
         Dataset(name, digest, "local", f"{{'uri': '{name}'}}", schema, None)
-        for name, digest, schema in [("one", "d1", None), ("One", "d1", "{}"), ("two", "D2", None)]
+        for name, digest, schema in [("one", "d1", None), ("One", other, "{}"), ("two", "D2", None)]
     ]
     for _ in range(80):
         fill_run(store, choose, choose.choice(experiments[:3]), datasets)
