@@ -9,6 +9,7 @@ import (
 	"github.com/mlflow/mlflow-go/pkg/config"
 	"github.com/mlflow/mlflow-go/pkg/contract"
 	"github.com/mlflow/mlflow-go/pkg/database"
+	"github.com/mlflow/mlflow-go/pkg/graphql"
 	"github.com/mlflow/mlflow-go/pkg/schema"
 	"github.com/mlflow/mlflow-go/pkg/tracking"
 )
@@ -155,6 +156,32 @@ var Modes = []Mode{
 		Reason: "MLflow fails once it needs the value",
 		Applies: func(s Setting) bool {
 			_, err := tracking.OptionsFromEnvironment(s.Getenv)
+
+			return err != nil
+		},
+	},
+	{
+		Name: "artifacts-destination", When: "--artifacts-destination is no local directory",
+		Reason:    "Python code knows whether it takes uploads in parts",
+		Concerned: "server-info",
+		Concerns:  func(route Route) bool { return route.Name == serverInfoName },
+		Applies:   storesInParts,
+	},
+	{
+		Name: "deployments-target", When: "MLFLOW_DEPLOYMENTS_TARGET names a deployments server",
+		Reason:    "requests are passed on to it by Python",
+		Concerned: "gateway-proxy",
+		Concerns:  func(route Route) bool { return route.Name == gatewayProxyName },
+		Applies:   func(s Setting) bool { return s.Getenv("MLFLOW_DEPLOYMENTS_TARGET") != "" },
+	},
+	{
+		Name:      "graphql-limits",
+		When:      "MLFLOW_SERVER_GRAPHQL_MAX_ROOT_FIELDS or MLFLOW_SERVER_GRAPHQL_MAX_ALIASES isn't a whole number",
+		Reason:    "MLflow fails once it needs the value",
+		Concerned: "GraphQL",
+		Concerns:  func(route Route) bool { return route.Name == graphqlName },
+		Applies: func(s Setting) bool {
+			_, err := graphql.LimitsFromEnvironment(s.Getenv)
 
 			return err != nil
 		},

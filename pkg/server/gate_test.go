@@ -55,6 +55,15 @@ var inMode = map[string][]func(*config.Config, map[string]string){
 		func(_ *config.Config, e map[string]string) { e["MLFLOW_ARTIFACT_LOCATION_MAX_LENGTH"] = "long" },
 		func(_ *config.Config, e map[string]string) { e["MLFLOW_ARTIFACT_LOCATION_MAX_LENGTH"] = "0" },
 	},
+	"artifacts-destination": {
+		func(c *config.Config, _ map[string]string) { c.ServeArtifacts, c.ArtifactsDest = true, "s3://bucket" },
+	},
+	"deployments-target": {
+		func(_ *config.Config, e map[string]string) { e["MLFLOW_DEPLOYMENTS_TARGET"] = "http://gateway" },
+	},
+	"graphql-limits": {
+		func(_ *config.Config, e map[string]string) { e["MLFLOW_SERVER_GRAPHQL_MAX_ALIASES"] = "many" },
+	},
 	"prometheus": {
 		func(c *config.Config, _ map[string]string) { c.ExposePrometheus = "/metrics" },
 		func(_ *config.Config, e map[string]string) { e["prometheus_multiproc_dir"] = "/metrics" },
@@ -72,8 +81,16 @@ func TestEachModeLeavesItsRoutesToPython(t *testing.T) {
 				enter(options, environment)
 
 				server, url := start(t, options, func(name string) string { return environment[name] })
-				server.Provide(map[string]any{"MlflowService": service{}})
+				server.Provide(map[string]any{
+					"MlflowService": service{}, contract.UIServiceName: nil, GraphQLServiceName: nil,
+				})
 				require.Contains(t, server.gate.Active(), mode.Name)
+
+				for _, route := range nativePlainRoutes {
+					response, _ := ask(t, route.verb, url+route.path, "[]", typed)
+					concerned := mode.Concerns == nil || mode.Concerns(Route{Service: route.service, Name: route.name})
+					require.Equal(t, concerned, response.StatusCode == 299, "%s %s", route.verb, route.path)
+				}
 
 				for _, method := range contract.Methods {
 					route := Route{Service: method.Service, Name: method.Name}
