@@ -163,15 +163,23 @@ func (f *fixture) compare(t *testing.T, body map[string]any) {
 
 	got, err := f.service.Execute(t.Context(), graphql.Request{Query: query, Variables: object, OperationName: operation})
 	if want.Status == http.StatusInternalServerError {
-		if err == nil { t.Errorf("DIFF500 %s\n  G %s", text, got.AppendJSON(nil)); return }
+		if err == nil {
+			t.Errorf("DIFF500 %s\n  G %s", text, got.AppendJSON(nil))
+			return
+		}
 		require.NotErrorIs(t, err, graphql.ErrLeftToPython, "%s", text)
 		require.Equal(t, protos.ErrorCode_INVALID_PARAMETER_VALUE, contract.AsError(err).Code)
 
 		return
 	}
 
-	if err != nil { t.Errorf("DIFF %s\n  W %s  E %v", text, want.Body, err); return }
-	if want.Body != string(got.AppendJSON(nil)) { t.Errorf("DIFF %s\n  W %s  G %s", text, want.Body, got.AppendJSON(nil)) }
+	if err != nil {
+		t.Errorf("DIFF %s\n  W %s  E %v", text, want.Body, err)
+		return
+	}
+	if want.Body != string(got.AppendJSON(nil)) {
+		t.Errorf("DIFF %s\n  W %s  G %s", text, want.Body, got.AppendJSON(nil))
+	}
 }
 
 const everything = `query All($data: MlflowGetRunInput!) @component(name: "x") {

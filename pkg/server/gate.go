@@ -175,6 +175,20 @@ var Modes = []Mode{
 		Applies:   func(s Setting) bool { return s.Getenv("MLFLOW_DEPLOYMENTS_TARGET") != "" },
 	},
 	{
+		Name: "telemetry", When: "neither MLFLOW_DISABLE_TELEMETRY nor DO_NOT_TRACK is true",
+		Reason:    "MLflow's telemetry is Python code, and asks a server what to collect",
+		Concerned: "ui-telemetry",
+		Concerns: func(route Route) bool {
+			return route.Name == getTelemetryName || route.Name == postTelemetryName
+		},
+		Applies: func(s Setting) bool {
+			off := slices.Contains([]string{"true", "1"}, strings.ToLower(s.Getenv("MLFLOW_DISABLE_TELEMETRY"))) ||
+				strings.EqualFold(s.Getenv("DO_NOT_TRACK"), "true")
+
+			return !off || s.Getenv("_MLFLOW_TESTING_TELEMETRY") != ""
+		},
+	},
+	{
 		Name:      "graphql-limits",
 		When:      "MLFLOW_SERVER_GRAPHQL_MAX_ROOT_FIELDS or MLFLOW_SERVER_GRAPHQL_MAX_ALIASES isn't a whole number",
 		Reason:    "MLflow fails once it needs the value",
@@ -259,7 +273,7 @@ func NewGate(setting Setting) (*Gate, error) {
 	}
 
 	if setting.Config.Go.Fallback == config.FallbackOff && !gate.NeedsDatabase() {
-		return nil, fmt.Errorf("--go-opts: %w: %s", errNobody, strings.Join(gate.Active(), ", "))
+		return nil, fmt.Errorf("--go-opts: %w: %s", errNobody, strings.Join(gate.blocking(), ", "))
 	}
 
 	return gate, nil
@@ -288,6 +302,21 @@ func (g *Gate) Active() []string {
 	}
 
 	return active
+}
+
+// blocking lists the modes that apply to the protobufs' methods.
+func (g *Gate) blocking() []string {
+	var names []string
+
+	for _, mode := range g.active {
+		if slices.ContainsFunc(contract.Methods, func(method contract.Method) bool {
+			return mode.Concerns(Route{Service: method.Service, Name: method.Name})
+		}) {
+			names = append(names, mode.Name)
+		}
+	}
+
+	return names
 }
 
 // NeedsDatabase says whether any route of the API is answered natively.

@@ -49,11 +49,11 @@ var nativePlainRoutes = []plainRoute{
 	},
 	{
 		verb: http.MethodGet, path: "/ajax-api/2.0/mlflow/gateway-proxy",
-		name: gatewayProxyName, service: contract.UIServiceName, answer: noGateway,
+		name: gatewayProxyName, service: contract.UIServiceName, answer: constant(`{"endpoints":[]}`),
 	},
 	{
 		verb: http.MethodPost, path: "/ajax-api/2.0/mlflow/gateway-proxy",
-		name: gatewayProxyName, service: contract.UIServiceName, answer: noGateway,
+		name: gatewayProxyName, service: contract.UIServiceName, answer: constant(`{"endpoints":[]}`),
 	},
 	{
 		verb: http.MethodGet, path: "/api/3.0/mlflow/server-info",
@@ -63,15 +63,26 @@ var nativePlainRoutes = []plainRoute{
 		verb: http.MethodGet, path: "/ajax-api/3.0/mlflow/server-info",
 		name: serverInfoName, service: contract.UIServiceName, fastapi: true, answer: serverInfo,
 	},
+	{
+		verb: http.MethodGet, path: "/ajax-api/3.0/mlflow/ui-telemetry",
+		name: getTelemetryName, service: contract.UIServiceName, answer: constant(`{"disable_ui_events":[],` +
+			`"disable_ui_telemetry":true,"ui_rollout_percentage":0}`),
+	},
+	{
+		verb: http.MethodPost, path: "/ajax-api/3.0/mlflow/ui-telemetry",
+		name: postTelemetryName, service: contract.UIServiceName, answer: constant(`{"status":"disabled"}`),
+	},
 	{verb: http.MethodGet, path: "/graphql", name: graphqlName, service: GraphQLServiceName, answer: answerGraphQL},
 	{verb: http.MethodPost, path: "/graphql", name: graphqlName, service: GraphQLServiceName, answer: answerGraphQL},
 }
 
 // Names that the gate knows.
 const (
-	gatewayProxyName = "serve_gateway_proxy"
-	serverInfoName   = "get_server_info"
-	graphqlName      = "graphql"
+	gatewayProxyName  = "serve_gateway_proxy"
+	serverInfoName    = "get_server_info"
+	graphqlName       = "graphql"
+	getTelemetryName  = "serve_get_ui_telemetry"
+	postTelemetryName = "serve_post_ui_telemetry"
 )
 
 // errLeftToPython has Python answer a request whose body was read already.
@@ -90,10 +101,14 @@ func (s *Server) bindPlain(app *fiber.App) {
 	}
 }
 
-// noGateway is MLflow's answer while no deployments server is configured; the gate leaves the route to
-// Python otherwise (handlers.gateway_proxy_handler).
-func noGateway(context.Context, plainSource, *fasthttp.RequestCtx, []byte) ([]byte, error) {
-	return []byte(`{"endpoints":[]}` + "\n"), nil
+// constant answers with a JSON text, as Flask's jsonify spells it: for what MLflow answers while a feature
+// is off. The gate leaves such routes to Python while it is on.
+func constant(
+	text string,
+) func(context.Context, plainSource, *fasthttp.RequestCtx, []byte) ([]byte, error) {
+	return func(context.Context, plainSource, *fasthttp.RequestCtx, []byte) ([]byte, error) {
+		return []byte(text + "\n"), nil
+	}
 }
 
 // metricHistoryBulk answers in the JSON of Flask's jsonify: compact, sorted, with a line's end.

@@ -25,8 +25,6 @@ var plainRoutes = []struct {
 			"POST /3.0/mlflow/demo/delete delete_demo",
 			"POST /3.0/mlflow/demo/generate generate_demo",
 			"POST /3.0/mlflow/genai/evaluate/invoke invoke_genai_evaluate_handler",
-			"GET /3.0/mlflow/ui-telemetry serve_get_ui_telemetry",
-			"POST /3.0/mlflow/ui-telemetry serve_post_ui_telemetry",
 		},
 	},
 	{

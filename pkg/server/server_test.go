@@ -343,8 +343,8 @@ func TestPassedOn(t *testing.T) {
 		"GET " + createPath, "HEAD /api/2.0/mlflow/experiments/get", "OPTIONS " + createPath,
 		"POST " + createPath + "/", "POST /" + createPath, "POST /API/2.0/mlflow/experiments/create",
 		"POST /api/2.0/mlflow/experiments%2Fcreate", "PROPFIND /health", "DELETE /health", "GET /health/",
-		"GET /nothing", "GET /static-files/", "GET /static-files/missing.js", "POST /static-files/a.js",
-		"GET /graphql", "PATCH /api/3.0/mlflow/traces/tr-1/tags",
+		"GET /nothing", "GET /static-files/", "POST /static-files/a.js",
+		"PUT /graphql", "PATCH /api/3.0/mlflow/traces/tr-1/tags",
 	} {
 		verb, path, _ := strings.Cut(request, " ")
 		response, _ := ask(t, verb, url+path, "", typed)

@@ -17,18 +17,18 @@ _RUN = """
 """
 _GET_RUN = """query GetRun($data: MlflowGetRunInput!) @component(name: "MLflow.ExperimentRunTracking") {
   mlflowGetRun(input: $data) { apiError { code message } run {%s} } }""" % (_RUN)  # noqa: UP031 braces abound
-_SEARCH = "query($in: MlflowSearchRunsInput) { mlflowSearchRuns(input: $in) { runs { info { runName } } nextPageToken } }"
+_SEARCH = """query($in: MlflowSearchRunsInput) {
+  mlflowSearchRuns(input: $in) { runs { info { runName } } nextPageToken } }"""
 _EXPERIMENT = """query($input: MlflowGetExperimentInput!) { mlflowGetExperiment(input: $input) {
-  experiment { name creationTime effectiveTraceArchivalRetention workspace __typename } apiError { code } } }"""
+  experiment { name creationTime effectiveTraceArchivalRetention workspace __typename }
+  apiError { code } } }"""
 _TEST = '{ test(inputString: "a") { output } }'
 _PLAIN_TEXT = {"Content-Type": "text/plain"}
 
 
 def _ask(query: Any, variables: Any = None, **more: Any) -> Step:
     native = more.pop("native", True)
-    return post(
-        "/graphql", {"query": query, "variables": variables, **more}, rows=False, native=native
-    )
+    return post("/graphql", {"query": query, "variables": variables, **more}, rows=False, native=native)
 
 
 def _many(count: int) -> str:
@@ -76,14 +76,13 @@ CASES = (
             '{ mlflowGetMetricHistoryBulkInterval(input: { runIds: ["${run}"], metricKey: "nan" }) '
             "{ metrics { value step } } }"
         ),
-        _ask('mutation { mlflowSearchDatasets(input: { experimentIds: ["${exp}"] }) { datasetSummaries { name } } }'),
         _ask(
-            '{ mlflowGetRun(input: { runId: "${run}" }) { run { modelVersions { name } } } }', native=False
+            'mutation { mlflowSearchDatasets(input: { experimentIds: ["${exp}"] }) '
+            "{ datasetSummaries { name } } }"
         ),
+        _ask('{ mlflowGetRun(input: { runId: "${run}" }) { run { modelVersions { name } } } }', native=False),
         _ask('{ mlflowListArtifacts(input: { runId: "${run}" }) { files { path } } }', native=False),
-        _ask(
-            '{ mlflowSearchModelVersions(input: { filter: "" }) { modelVersions { name } } }', native=False
-        ),
+        _ask('{ mlflowSearchModelVersions(input: { filter: "" }) { modelVersions { name } } }', native=False),
     ),
     case(
         "graphql that goes wrong",
@@ -94,17 +93,21 @@ CASES = (
         _ask("{ test(inputString: 5) { output } }"),
         _ask("query($s: String!) { test(inputString: $s) { output } }", {"s": 5}),
         _ask("query($s: String!) { test(inputString: $s) { output } }", {}),
-        _ask("{ test(inputString: \"a\") { output @include(if: true) } }"),
+        _ask('{ test(inputString: "a") { output @include(if: true) } }'),
         _ask("query A { __typename } query B { __typename }", operationName="B"),
         _ask("query A { __typename } query B { __typename }"),
         _ask("query A { __typename }", operationName="C"),
         _ask("subscription { test }"),
-        _ask("mutation { testMutation(inputString: \"a\") { output } }"),
+        _ask('mutation { testMutation(inputString: "a") { output } }'),
         _ask("{ __schema { queryType { name } types { name kind } directives { name } } }"),
         _ask("{" + _many(10) + "}"),
         _ask("{" + _many(11) + "}"),
-        _ask('{ test(inputString: "x") {' + " ".join(f"{c}: output" for c in string.ascii_letters[:10]) + "} }"),
-        _ask('{ test(inputString: "x") {' + " ".join(f"{c}: output" for c in string.ascii_letters[:11]) + "} }"),
+        _ask(
+            '{ test(inputString: "x") {' + " ".join(f"{c}: output" for c in string.ascii_letters[:10]) + "} }"
+        ),
+        _ask(
+            '{ test(inputString: "x") {' + " ".join(f"{c}: output" for c in string.ascii_letters[:11]) + "} }"
+        ),
         _ask("{ a" * 11 + "}" * 11),
         _ask("{"),
         _ask(None),
