@@ -163,7 +163,6 @@ def _train(client: MlflowClient) -> tuple[str, list[str], list[str]]:
 
 
 _DRAWN = ".js-plotly-plot .scatterlayer .trace path"
-_BARS = ".js-plotly-plot .barlayer .bars path"
 
 
 def _draws(browser: webdriver.Chrome, selector: str) -> None:
@@ -191,7 +190,7 @@ def test_classic_pages_wake_no_python(
     visit("experiments", "experiments", "seen in the browser", "Default")
     visit("overview", here, "seen in the browser")
     visit("runs", f"{here}/runs", "run 0 to see", "run 1 to see", "run 2 to see", "iris")
-    visit("charts", f"{here}/runs?compareRunsMode=CHART", "loss", drawn=_BARS)
+    visit("charts", f"{here}/runs?compareRunsMode=CHART", "loss", drawn=_DRAWN)
     visit(
         "run", f"{here}/runs/{runs[0]}", "run 0 to see", "learning_rate", "0.125", "loss", "Finished", "iris"
     )
@@ -205,7 +204,14 @@ def test_classic_pages_wake_no_python(
         "0.5",
         "run 2 to see",
     )
-    visit("metric", f"metric?runs={listed}&metric=%22loss%22&experiments={only}", "loss", drawn=_DRAWN)
+    plot = f"plot_metric_keys={quote(json.dumps(['loss']))}&plot_layout={quote('{}')}&x_axis=step"
+    visit(
+        "metric",
+        f"metric?runs={listed}&metric=%22loss%22&experiments={only}&{plot}",
+        "Points",
+        "loss",
+        drawn=_DRAWN,
+    )
     visit("models", f"{here}/models", "model-0", "model-2")
     visit("model", f"{here}/models/{models[1]}", "model-1", "depth", "12", "loss")
     visit(
