@@ -86,6 +86,7 @@ func (s *Service) Execute(ctx context.Context, request Request) (*Answer, error)
 	root := s.schema.Query
 
 	switch operation.Operation {
+	case ast.Query:
 	case ast.Mutation:
 		root = s.schema.Mutation
 	case ast.Subscription:

@@ -146,7 +146,8 @@ type pythonError string
 func (e pythonError) Error() string { return string(e) }
 
 func missingArgument(class, resolver, argument string) error {
-	return pythonError(fmt.Sprintf("%s.resolve_%s() missing 1 required positional argument: '%s'", class, resolver, argument))
+	return pythonError(fmt.Sprintf("%s.resolve_%s() missing 1 required positional argument: '%s'",
+		class, resolver, argument))
 }
 
 // snake is graphene's way back from a field's name to Python's.
@@ -216,7 +217,9 @@ func fill(request proto.Message, inputType string, input *codec.Raw, schema *ast
 	return decoded.ParseError
 }
 
-func (s *Service) call(ctx context.Context, method contract.Method, request proto.Message) (protoreflect.Message, error) {
+func (s *Service) call(
+	ctx context.Context, method contract.Method, request proto.Message,
+) (protoreflect.Message, error) {
 	response, err := method.Call(ctx, s.services[method.Service], request)
 	if err != nil {
 		return nil, err
@@ -274,7 +277,7 @@ func fieldValue(message protoreflect.Message, field protoreflect.FieldDescriptor
 }
 
 func singleValue(field protoreflect.FieldDescriptor, value protoreflect.Value) any {
-	switch field.Kind() {
+	switch field.Kind() { //nolint:exhaustive // the rest are as Go has them
 	case protoreflect.MessageKind, protoreflect.GroupKind:
 		return value.Message()
 	case protoreflect.EnumKind:

@@ -130,7 +130,7 @@ func judge(value *ast.Value) []core.ErrorOption {
 	definition := value.Definition
 	unexpected := []core.ErrorOption{core.Message("%s", unexpectedValue(value))}
 
-	switch value.Kind {
+	switch value.Kind { //nolint:exhaustive // the rest depend on the type
 	case ast.NullValue:
 		if value.ExpectedType.NonNull {
 			return unexpected
@@ -147,7 +147,7 @@ func judge(value *ast.Value) []core.ErrorOption {
 		}
 	}
 
-	switch definition.Kind {
+	switch definition.Kind { //nolint:exhaustive // others have no literals
 	case ast.Enum:
 		return judgeEnum(value)
 	case ast.Scalar:
@@ -235,7 +235,7 @@ func didYouMean(what, name string, known []string) string {
 func printLiteral(value *ast.Value) string {
 	parts := make([]string, len(value.Children))
 
-	switch value.Kind {
+	switch value.Kind { //nolint:exhaustive // the rest are the parser's to spell
 	case ast.ListValue:
 		for i, child := range value.Children {
 			parts[i] = printLiteral(child.Value)

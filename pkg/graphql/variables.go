@@ -3,6 +3,7 @@ package graphql
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -39,10 +40,10 @@ func coerceVariables(schema *ast.Schema, operation *ast.OperationDefinition, giv
 		case !present && definition.DefaultValue != nil:
 			coerced[c.variable], _ = literalValue(schema, definition.DefaultValue, definition.Type, nil)
 		case !present && definition.Type.NonNull:
-			c.fail("Variable '$%s' of required type '%s' was not provided.", c.variable, definition.Type)
+			c.failf("Variable '$%s' of required type '%s' was not provided.", c.variable, definition.Type)
 		case !present:
 		case value == nil && definition.Type.NonNull:
-			c.fail("Variable '$%s' of non-null type '%s' must not be null.", c.variable, definition.Type)
+			c.failf("Variable '$%s' of non-null type '%s' must not be null.", c.variable, definition.Type)
 		default:
 			coerced[c.variable] = c.coerce(definition.Type, value, nil)
 		}
@@ -56,7 +57,7 @@ func coerceVariables(schema *ast.Schema, operation *ast.OperationDefinition, giv
 	return coerced, c.errors
 }
 
-func (c *coercion) fail(format string, args ...any) {
+func (c *coercion) failf(format string, args ...any) {
 	c.errors = append(c.errors, fmt.Sprintf(format, args...))
 }
 
@@ -67,7 +68,7 @@ func (c *coercion) refuse(path []string, value any, wrong string) {
 		at = " at '" + c.variable + strings.Join(path, "") + "'"
 	}
 
-	c.fail("Variable '$%s' got invalid value %s%s; %s", c.variable, inspect(value), at, wrong)
+	c.failf("Variable '$%s' got invalid value %s%s; %s", c.variable, inspect(value), at, wrong)
 }
 
 func (c *coercion) coerce(expected *ast.Type, value any, path []string) any {
@@ -86,7 +87,7 @@ func (c *coercion) coerce(expected *ast.Type, value any, path []string) any {
 
 		coerced := make([]any, len(items))
 		for i, item := range items {
-			coerced[i] = c.coerce(expected.Elem, item, append(path[:len(path):len(path)], "["+strconv.Itoa(i)+"]"))
+			coerced[i] = c.coerce(expected.Elem, item, append(slices.Clip(path), "["+strconv.Itoa(i)+"]"))
 		}
 
 		return coerced
@@ -94,7 +95,7 @@ func (c *coercion) coerce(expected *ast.Type, value any, path []string) any {
 
 	definition := c.schema.Types[expected.Name()]
 
-	switch definition.Kind {
+	switch definition.Kind { //nolint:exhaustive // variables are of no other kinds
 	case ast.InputObject:
 		return c.coerceObject(definition, value, path)
 	case ast.Enum:
@@ -121,7 +122,7 @@ func (c *coercion) coerceObject(definition *ast.Definition, value any, path []st
 
 	for _, field := range definition.Fields {
 		if member, present := given.Get(field.Name); present {
-			coerced.Set(field.Name, c.coerce(field.Type, member, append(path[:len(path):len(path)], "."+field.Name)))
+			coerced.Set(field.Name, c.coerce(field.Type, member, append(slices.Clip(path), "."+field.Name)))
 		}
 	}
 
@@ -157,7 +158,9 @@ type enumName string
 
 // literalValue reads a literal of a validated document (graphql-core's value_from_ast); not known is one
 // that rests on a variable without value.
-func literalValue(schema *ast.Schema, literal *ast.Value, expected *ast.Type, variables values) (value any, known bool) {
+func literalValue(
+	schema *ast.Schema, literal *ast.Value, expected *ast.Type, variables values,
+) (value any, known bool) {
 	switch {
 	case literal.Kind == ast.Variable:
 		value, known = variables[literal.Raw]
@@ -166,16 +169,7 @@ func literalValue(schema *ast.Schema, literal *ast.Value, expected *ast.Type, va
 	case literal.Kind == ast.NullValue:
 		return nil, !expected.NonNull
 	case expected.Elem != nil && literal.Kind == ast.ListValue:
-		items := make([]any, len(literal.Children))
-
-		for i, child := range literal.Children {
-			if items[i], known = literalValue(schema, child.Value, expected.Elem, variables); !known &&
-				(child.Value.Kind != ast.Variable || expected.Elem.NonNull) {
-				return nil, false
-			}
-		}
-
-		return items, true
+		return literalList(schema, literal, expected.Elem, variables)
 	case expected.Elem != nil:
 		item, known := literalValue(schema, literal, expected.Elem, variables)
 
@@ -183,19 +177,42 @@ func literalValue(schema *ast.Schema, literal *ast.Value, expected *ast.Type, va
 	}
 
 	definition := schema.Types[expected.Name()]
-
-	switch {
-	case definition.Kind == ast.InputObject:
+	if definition.Kind == ast.InputObject {
 		return literalObject(schema, literal, definition, variables)
-	case definition.Kind == ast.Enum:
-		return enumName(literal.Raw), true
-	case literal.Kind == ast.IntValue || literal.Kind == ast.FloatValue:
-		return json.Number(literal.Raw), true
-	case literal.Kind == ast.BooleanValue:
-		return literal.Raw == "true", true
-	default:
-		return literal.Raw, true
 	}
+
+	return literalLeaf(literal, definition), true
+}
+
+func literalLeaf(literal *ast.Value, definition *ast.Definition) any {
+	switch {
+	case definition.Kind == ast.Enum:
+		return enumName(literal.Raw)
+	case literal.Kind == ast.IntValue || literal.Kind == ast.FloatValue:
+		return json.Number(literal.Raw)
+	case literal.Kind == ast.BooleanValue:
+		return literal.Raw == "true"
+	default:
+		return literal.Raw
+	}
+}
+
+// literalList takes a variable without value for null.
+func literalList(
+	schema *ast.Schema, literal *ast.Value, expected *ast.Type, variables values,
+) (list any, known bool) {
+	items := make([]any, len(literal.Children))
+
+	for i, child := range literal.Children {
+		item, known := literalValue(schema, child.Value, expected, variables)
+		if !known && (child.Value.Kind != ast.Variable || expected.NonNull) {
+			return nil, false
+		}
+
+		items[i] = item
+	}
+
+	return items, true
 }
 
 func literalObject(
@@ -274,7 +291,7 @@ func shorten(items []string) []string {
 		return items
 	}
 
-	first := shownItems / 2 //nolint:mnd // the half
+	first := shownItems / 2
 	last := len(items) - first + 1
 
 	return append(append(append([]string(nil), items[:first]...), "..."), items[last:]...)
@@ -288,7 +305,7 @@ func truncate(text string) string {
 		return text
 	}
 
-	first := (shownText - len(dots)) / 2 //nolint:mnd // the half
+	first := (shownText - len(dots)) / 2
 	last := shownText - len(dots) - first
 
 	return string(characters[:first]) + dots + string(characters[len(characters)-last:])

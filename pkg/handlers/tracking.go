@@ -131,7 +131,7 @@ func (t *tracking) GetMetricHistoryBulkInterval(
 
 	return t.MlflowService.GetMetricHistoryBulkInterval(ctx, &protos.GetMetricHistoryBulkInterval{
 		RunIds: request.GetRunIds(), MetricKey: new(request.GetMetricKey()),
-		MaxResults: new(int32(min(max(limit, 1), math.MaxInt32))), //nolint:gosec // it fits
+		MaxResults: new(int32(min(max(limit, 1), math.MaxInt32))),
 	})
 }
 

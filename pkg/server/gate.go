@@ -51,6 +51,7 @@ const (
 	mysql            = "mysql"
 	mssql            = "mssql"
 	createExperiment = "createExperiment"
+	fileScheme       = "file"
 
 	everything = "every route, the UI's files and /health included"
 	wholeAPI   = "every route of the API"
@@ -91,8 +92,10 @@ var Modes = []Mode{
 	},
 	{
 		Name: "file-store", When: "the backend store is a directory",
-		Reason:  "the file store is deprecated and stays with Python",
-		Applies: func(s Setting) bool { return slices.Contains([]string{"", "file"}, scheme(s.Config.BackendStoreURI)) },
+		Reason: "the file store is deprecated and stays with Python",
+		Applies: func(s Setting) bool {
+			return slices.Contains([]string{"", fileScheme}, scheme(s.Config.BackendStoreURI))
+		},
 	},
 	{
 		Name: mysql, When: "the backend store is on MySQL",
@@ -113,7 +116,7 @@ var Modes = []Mode{
 		Name: "other-store", When: "the backend store is neither a directory nor one of MLflow's databases",
 		Reason: "Databricks, and stores that plug-ins register, are Python code",
 		Applies: func(s Setting) bool {
-			known := []string{"", "file", sqlite, "postgresql", mysql, mssql}
+			known := []string{"", fileScheme, sqlite, "postgresql", mysql, mssql}
 
 			return !slices.Contains(known, dialect(s.Config.BackendStoreURI))
 		},
@@ -304,6 +307,15 @@ func (g *Gate) Active() []string {
 	return active
 }
 
+// NeedsDatabase says whether any route of the API is answered natively.
+func (g *Gate) NeedsDatabase() bool {
+	return slices.ContainsFunc(contract.Methods, func(method contract.Method) bool {
+		_, withheld := g.Withheld(Route{Service: method.Service, Name: method.Name})
+
+		return !withheld
+	})
+}
+
 // blocking lists the modes that apply to the protobufs' methods.
 func (g *Gate) blocking() []string {
 	var names []string
@@ -317,15 +329,6 @@ func (g *Gate) blocking() []string {
 	}
 
 	return names
-}
-
-// NeedsDatabase says whether any route of the API is answered natively.
-func (g *Gate) NeedsDatabase() bool {
-	return slices.ContainsFunc(contract.Methods, func(method contract.Method) bool {
-		_, withheld := g.Withheld(Route{Service: method.Service, Name: method.Name})
-
-		return !withheld
-	})
 }
 
 // names tells whether an operator's word means a route: its name, or whole parts of its path.

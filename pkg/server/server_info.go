@@ -34,5 +34,5 @@ func orTrue(value string) string {
 func storesInParts(s Setting) bool {
 	destination := s.Config.ArtifactsDest
 
-	return s.Config.ServeArtifacts && strings.Contains(destination, ":") && scheme(destination) != "file"
+	return s.Config.ServeArtifacts && strings.Contains(destination, ":") && scheme(destination) != fileScheme
 }

@@ -97,11 +97,12 @@ func (c charts) metricHistorySample(t *testing.T) {
 	t.Helper()
 
 	id := c.run(t)
-	logged := []*protos.Metric{metric("nan", math.NaN(), 5, 1), metric("far", 1, 1, 1<<40), metric("far", 2, 1, 3)}
-
-	for i := range int64(10) {
-		logged = append(logged, metric("m", float64(i), i, i))
+	logged := make([]*protos.Metric, 10, 13)
+	for i := range logged {
+		logged[i] = metric("m", float64(i), int64(i), int64(i))
 	}
+
+	logged = append(logged, metric("nan", math.NaN(), 5, 1), metric("far", 1, 1, 1<<40), metric("far", 2, 1, 3))
 
 	_, err := c.LogBatch(t.Context(), &protos.LogBatch{RunId: new(id), Metrics: logged})
 	require.NoError(t, err)
@@ -117,7 +118,7 @@ func (c charts) metricHistorySample(t *testing.T) {
 		found, err := c.GetMetricHistoryBulkInterval(ctx, request)
 		require.NoError(t, err)
 
-		var got []int64
+		got := make([]int64, 0, limit)
 		for _, point := range found.GetMetrics() {
 			require.Equal(t, id, point.GetRunId())
 
@@ -182,7 +183,7 @@ func (c charts) searchDatasets(t *testing.T) {
 		found, err := c.ui.SearchDatasets(context.Background(), &protos.SearchDatasets{ExperimentIds: ids})
 		require.NoError(t, err)
 
-		var got []string
+		got := make([]string, 0, len(ids))
 
 		for _, summary := range found.GetDatasetSummaries() {
 			require.Equal(t, experiment, summary.GetExperimentId())
