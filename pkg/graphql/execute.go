@@ -61,7 +61,7 @@ func (s *Service) Execute(ctx context.Context, request Request) (*Answer, error)
 		return nil, contract.InvalidParameter("The query nests deeper than %d levels.", maxNesting)
 	}
 
-	document, err := parser.ParseQuery(&ast.Source{Input: request.Query})
+	document, err := parser.ParseQueryWithTokenLimit(&ast.Source{Input: request.Query}, maxTokens)
 	if err != nil {
 		return nil, contract.InvalidParameter("The query can't be parsed: %s", err)
 	}

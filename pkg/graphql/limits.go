@@ -20,6 +20,9 @@ const (
 	maxDepth      = 10
 	maxSelections = 1000
 
+	// maxTokens keeps validation short, which takes more than proportional time; MLflow has no such limit.
+	maxTokens = 100_000
+
 	// maxNesting is how deep brackets may nest in a document, as in graphql-core's parser.
 	maxNesting = 200
 )

@@ -92,7 +92,7 @@ func settings(t *testing.T) *config.Config {
 
 func noEnvironment(string) string { return "" }
 
-// start runs a server before a Python server that answers 299 to everything.
+// start runs a server before a Python server that answers 299 and the request's body to everything.
 func start(t *testing.T, settings *config.Config, getenv func(string) string) (*Server, string) {
 	t.Helper()
 
@@ -102,9 +102,12 @@ func start(t *testing.T, settings *config.Config, getenv func(string) string) (*
 	options := Options{Config: settings, Gate: gate, Logger: slog.New(slog.DiscardHandler)}
 
 	if settings.Go.Fallback != config.FallbackOff {
-		fallback := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		fallback := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			body, _ := io.ReadAll(r.Body)
+
 			w.Header().Set("Vary", "Python")
 			w.WriteHeader(299)
+			_, _ = w.Write(body)
 		}))
 		t.Cleanup(fallback.Close)
 
