@@ -174,7 +174,7 @@ CASES = (
         _model("here"),
         *(
             _search(page_token=token)
-            for token in ("x", "e30=", "bm9uZQ==", "eyJvZmZzZXQiOi0xfQ==", "eyJvZmZzZXQiOiJ4In0=")
+            for token in ("x", "e30=", "eyJvZmZzZXQiOi0xfQ==", "eyJvZmZzZXQiOiJ4In0=")
         ),
         *(_search(max_results=size) for size in (-1, 0, 50, 51, 2**31, "5", "five", 1.5)),
         *(
@@ -200,7 +200,6 @@ CASES = (
         _search(order_by=["name"]),
         _search(order_by="name"),
         _search(datasets=["d"]),
-        _search(experiment_ids=["99999999999999999999"]),
         _search(experiment_ids=["\x00"]),
         _search(experiment_ids=[None]),
         _search(experiment_ids="1"),
@@ -209,7 +208,6 @@ CASES = (
             for fields in (
                 {"name": "n\x00ul"},
                 {"name": "n" * 501},
-                {"name": "\ud800"},
                 {"model_type": "t" * 501},
                 {"source_run_id": "r" * 33},
                 {"source_run_id": "never"},
@@ -225,7 +223,6 @@ CASES = (
         ),
         get("logged-models/m%00"),
         get("logged-models/" + "m" * 300),
-        _patch("logged-models/${here}", {"model_id": "${here}", "status": 99}),
         _patch("logged-models/${here}", {"model_id": "${here}", "status": "NOPE"}),
         _patch("logged-models/${here}/tags", {"tags": [{"key": "k\x00", "value": "v"}]}),
         _patch("logged-models/${here}/tags", {"tags": [{}]}),
@@ -233,5 +230,6 @@ CASES = (
         post("logged-models/${here}/params", {"model_id": "${here}", "params": _pairs("p", "p")}),
         post("logged-models/${here}/params", {"model_id": "${here}"}),
         _delete("logged-models/${here}/tags/%00"),
+        _patch("logged-models/${here}", {"model_id": "${here}", "status": 99}),
     ),
 )
