@@ -13,7 +13,7 @@ import (
 // Generate writes all code that follows from MLflow; -check only compares.
 //
 // The protobufs come from .mlflow.repo when there is a clone, otherwise from the installed mlflow,
-// as do the database schema and the options of `mlflow server`.
+// as do the database schema, the GraphQL schema and the options of `mlflow server`.
 func Generate(check *bool) error {
 	if err := checkClone(); err != nil {
 		return err
@@ -23,6 +23,7 @@ func Generate(check *bool) error {
 			run("go", "run", "./pkg/cmd/generate", "-check"),
 			checkSchema(),
 			run(python(), optionsGenerator, "--check"),
+			run(python(), graphqlGenerator, "--check"),
 		)
 	}
 
@@ -30,6 +31,7 @@ func Generate(check *bool) error {
 		run("go", "run", "./pkg/cmd/generate"),
 		run("go", "run", "./pkg/cmd/schema", "-python", python(), "-output", schemaDirectory),
 		run(python(), optionsGenerator),
+		run(python(), graphqlGenerator),
 	)
 }
 
@@ -37,6 +39,7 @@ const (
 	schemaDirectory  = "pkg/schema"
 	schemaFile       = "schema.gen.go"
 	optionsGenerator = "pkg/cmd/generate/options.py"
+	graphqlGenerator = "pkg/cmd/generate/graphql_schema.py"
 )
 
 // checkSchema generates the schema elsewhere and compares.

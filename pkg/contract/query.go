@@ -31,3 +31,21 @@ func DeletedFrom(ctx context.Context) bool {
 
 	return allowed
 }
+
+type stepsKey struct{}
+
+// Steps is an interval of steps, both ends included.
+type Steps struct{ First, Last int64 }
+
+// WithSteps returns a context in which the history of a metric is that of an interval of steps; the
+// fields that a request has for it hold 32 bits, steps 64.
+func WithSteps(ctx context.Context, steps Steps) context.Context {
+	return context.WithValue(ctx, stepsKey{}, steps)
+}
+
+// StepsFrom returns the interval of WithSteps, if there is one.
+func StepsFrom(ctx context.Context) (Steps, bool) {
+	steps, given := ctx.Value(stepsKey{}).(Steps)
+
+	return steps, given
+}

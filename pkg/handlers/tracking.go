@@ -2,6 +2,7 @@ package handlers
 
 import (
 	"context"
+	"math"
 	"strings"
 
 	"github.com/mlflow/mlflow-go/pkg/codec"
@@ -92,32 +93,63 @@ func (t *tracking) GetMetricHistory(
 	return t.MlflowService.GetMetricHistory(ctx, request)
 }
 
-// GetMetricHistoryBulkInterval takes all but the runs and the metric from the query alone: a body
-// doesn't count there (handlers.get_metric_history_bulk_interval_impl).
+// GetMetricHistoryBulkInterval takes all but the runs and the metric from the query alone, as whole
+// numbers of any size: a body doesn't count there (handlers.get_metric_history_bulk_interval_impl).
 func (t *tracking) GetMetricHistoryBulkInterval(
 	ctx context.Context, request *protos.GetMetricHistoryBulkInterval,
 ) (*protos.GetMetricHistoryBulkInterval_Response, error) {
-	wanted := &protos.GetMetricHistoryBulkInterval{
-		RunIds: request.GetRunIds(), MetricKey: new(request.GetMetricKey()), MaxResults: new(int32(maxSampledResults)),
+	arguments := codec.Arguments(contract.QueryFrom(ctx))
+
+	limit, limited, err := wholeNumber(arguments, "max_results")
+	if err != nil {
+		return nil, err
 	}
 
-	if arguments := codec.Arguments(contract.QueryFrom(ctx)); len(arguments) > 0 {
-		wanted.StartStep, wanted.EndStep = request.StartStep, request.EndStep
+	if !limited {
+		limit = maxSampledResults
+	}
 
-		if request.MaxResults != nil {
-			wanted.MaxResults = request.MaxResults
-		}
+	first, hasFirst, err := wholeNumber(arguments, "start_step")
+	if err != nil {
+		return nil, err
+	}
+
+	last, hasLast, err := wholeNumber(arguments, "end_step")
+	if err != nil {
+		return nil, err
 	}
 
 	switch {
-	case (wanted.StartStep == nil) != (wanted.EndStep == nil):
+	case hasFirst != hasLast:
 		return nil, contract.InvalidParameter("If either start step or end step are specified, both must be specified.")
-	case wanted.GetStartStep() > wanted.GetEndStep():
+	case first > last:
 		return nil, contract.InvalidParameter("end_step must be greater than start_step. Found start_step=%d and "+
-			"end_step=%d.", wanted.GetStartStep(), wanted.GetEndStep())
+			"end_step=%d.", first, last)
+	case hasFirst:
+		ctx = contract.WithSteps(ctx, contract.Steps{First: first, Last: last})
 	}
 
-	return t.MlflowService.GetMetricHistoryBulkInterval(ctx, wanted)
+	return t.MlflowService.GetMetricHistoryBulkInterval(ctx, &protos.GetMetricHistoryBulkInterval{
+		RunIds: request.GetRunIds(), MetricKey: new(request.GetMetricKey()),
+		MaxResults: new(int32(min(max(limit, 1), math.MaxInt32))),
+	})
+}
+
+// wholeNumber reads an argument as Python's int does. MLflow fails with a 500 at what isn't one, and so
+// does the database at what is beyond 64 bits.
+func wholeNumber(arguments map[string][]string, name string) (number int64, given bool, err error) {
+	values := arguments[name]
+	if len(values) == 0 {
+		return 0, false, nil
+	}
+
+	parsed, ok := pyfmt.ParseInt(values[0])
+	if !ok || !parsed.IsInt64() {
+		return 0, false, contract.InvalidParameter("Invalid value %s for parameter '%s' supplied. It must be a whole "+
+			"number of 64 bits.", pyfmt.Repr(values[0]), name)
+	}
+
+	return parsed.Int64(), true, nil
 }
 
 // modelFields must be in what LogModel is given.

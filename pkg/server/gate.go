@@ -9,6 +9,7 @@ import (
 	"github.com/mlflow/mlflow-go/pkg/config"
 	"github.com/mlflow/mlflow-go/pkg/contract"
 	"github.com/mlflow/mlflow-go/pkg/database"
+	"github.com/mlflow/mlflow-go/pkg/graphql"
 	"github.com/mlflow/mlflow-go/pkg/schema"
 	"github.com/mlflow/mlflow-go/pkg/tracking"
 	"github.com/mlflow/mlflow-go/pkg/webhooks"
@@ -50,6 +51,7 @@ const (
 	sqlite           = "sqlite"
 	createExperiment = "createExperiment"
 	operator         = "operator"
+	fileScheme       = "file"
 
 	everything = "every route, the UI's files and /health included"
 	wholeAPI   = "every route of the API"
@@ -97,8 +99,10 @@ var Modes = []Mode{
 	},
 	{
 		Name: "file-store", When: "the backend store is a directory",
-		Reason:  "the file store is deprecated and stays with Python",
-		Applies: func(s Setting) bool { return slices.Contains([]string{"", "file"}, scheme(s.Config.BackendStoreURI)) },
+		Reason: "the file store is deprecated and stays with Python",
+		Applies: func(s Setting) bool {
+			return slices.Contains([]string{"", fileScheme}, scheme(s.Config.BackendStoreURI))
+		},
 	},
 	{
 		Name: "sqlite-memory", When: "the backend store is SQLite in memory",
@@ -109,7 +113,7 @@ var Modes = []Mode{
 		Name: "other-store", When: "the backend store is neither a directory nor one of MLflow's databases",
 		Reason: "Databricks, and stores that plug-ins register, are Python code",
 		Applies: func(s Setting) bool {
-			known := append([]string{"", "file"}, databases...)
+			known := append([]string{"", fileScheme}, databases...)
 
 			return !slices.Contains(known, dialect(s.Config.BackendStoreURI))
 		},
@@ -161,6 +165,46 @@ var Modes = []Mode{
 		Concerns:  isRegistry,
 		Applies: func(s Setting) bool {
 			_, err := webhooks.OptionsFromEnvironment(s.Getenv)
+
+			return err != nil
+		},
+	},
+	{
+		Name: "artifacts-destination", When: "--artifacts-destination is no local directory",
+		Reason:    "Python code knows whether it takes uploads in parts",
+		Concerned: "server-info",
+		Concerns:  func(route Route) bool { return route.Name == serverInfoName },
+		Applies:   storesInParts,
+	},
+	{
+		Name: "deployments-target", When: "MLFLOW_DEPLOYMENTS_TARGET names a deployments server",
+		Reason:    "requests are passed on to it by Python",
+		Concerned: "gateway-proxy",
+		Concerns:  func(route Route) bool { return route.Name == gatewayProxyName },
+		Applies:   func(s Setting) bool { return s.Getenv("MLFLOW_DEPLOYMENTS_TARGET") != "" },
+	},
+	{
+		Name: "telemetry", When: "neither MLFLOW_DISABLE_TELEMETRY nor DO_NOT_TRACK is true",
+		Reason:    "MLflow's telemetry is Python code, and asks a server what to collect",
+		Concerned: "ui-telemetry",
+		Concerns: func(route Route) bool {
+			return route.Name == getTelemetryName || route.Name == postTelemetryName
+		},
+		Applies: func(s Setting) bool {
+			off := slices.Contains([]string{"true", "1"}, strings.ToLower(s.Getenv("MLFLOW_DISABLE_TELEMETRY"))) ||
+				strings.EqualFold(s.Getenv("DO_NOT_TRACK"), "true")
+
+			return !off || s.Getenv("_MLFLOW_TESTING_TELEMETRY") != ""
+		},
+	},
+	{
+		Name:      "graphql-limits",
+		When:      "MLFLOW_SERVER_GRAPHQL_MAX_ROOT_FIELDS or MLFLOW_SERVER_GRAPHQL_MAX_ALIASES isn't a whole number",
+		Reason:    "MLflow fails once it needs the value",
+		Concerned: "GraphQL",
+		Concerns:  func(route Route) bool { return route.Name == graphqlName },
+		Applies: func(s Setting) bool {
+			_, err := graphql.LimitsFromEnvironment(s.Getenv)
 
 			return err != nil
 		},
@@ -238,12 +282,7 @@ func NewGate(setting Setting) (*Gate, error) {
 	}
 
 	if setting.Config.Go.Fallback == config.FallbackOff && !gate.NeedsDatabase() {
-		modes := gate.Active()
-		if len(gate.proxy) > 0 {
-			modes = append(modes, operator)
-		}
-
-		return nil, fmt.Errorf("--go-opts: %w: %s", errNobody, strings.Join(modes, ", "))
+		return nil, fmt.Errorf("--go-opts: %w: %s", errNobody, strings.Join(gate.blocking(), ", "))
 	}
 
 	return gate, nil
@@ -283,6 +322,25 @@ func (g *Gate) NeedsDatabase() bool {
 			return !withheld
 		})
 	})
+}
+
+// blocking lists the modes that apply to the protobufs' methods.
+func (g *Gate) blocking() []string {
+	var names []string
+
+	for _, mode := range g.active {
+		if slices.ContainsFunc(contract.Methods, func(method contract.Method) bool {
+			return mode.Concerns(Route{Service: method.Service, Name: method.Name})
+		}) {
+			names = append(names, mode.Name)
+		}
+	}
+
+	if len(g.proxy) > 0 {
+		names = append(names, operator)
+	}
+
+	return names
 }
 
 // names tells whether an operator's word means a route: its name, or whole parts of its path.

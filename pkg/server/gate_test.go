@@ -60,6 +60,22 @@ var inMode = map[string][]func(*config.Config, map[string]string){
 		func(_ *config.Config, e map[string]string) { e["MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY"] = "short" },
 		func(_ *config.Config, e map[string]string) { e["MLFLOW_WEBHOOK_REQUEST_TIMEOUT"] = "0" },
 	},
+	"artifacts-destination": {
+		func(c *config.Config, _ map[string]string) { c.ServeArtifacts, c.ArtifactsDest = true, "s3://bucket" },
+	},
+	"deployments-target": {
+		func(_ *config.Config, e map[string]string) { e["MLFLOW_DEPLOYMENTS_TARGET"] = "http://gateway" },
+	},
+	"telemetry": {
+		func(*config.Config, map[string]string) {},
+		func(_ *config.Config, e map[string]string) { e["MLFLOW_DISABLE_TELEMETRY"] = "what?" },
+		func(_ *config.Config, e map[string]string) {
+			e["DO_NOT_TRACK"], e["_MLFLOW_TESTING_TELEMETRY"] = "true", "true"
+		},
+	},
+	"graphql-limits": {
+		func(_ *config.Config, e map[string]string) { e["MLFLOW_SERVER_GRAPHQL_MAX_ALIASES"] = "many" },
+	},
 	"prometheus": {
 		func(c *config.Config, _ map[string]string) { c.ExposePrometheus = "/metrics" },
 		func(_ *config.Config, e map[string]string) { e["prometheus_multiproc_dir"] = "/metrics" },
@@ -80,8 +96,17 @@ func TestEachModeLeavesItsRoutesToPython(t *testing.T) {
 				enter(options, environment)
 
 				server, url := start(t, options, func(name string) string { return environment[name] })
-				server.Provide(map[string]any{"MlflowService": service{}, "WebhookService": webhookService{}})
+				server.Provide(map[string]any{
+					"MlflowService": service{}, "WebhookService": webhookService{}, contract.UIServiceName: nil,
+					GraphQLServiceName: nil,
+				})
 				require.Contains(t, server.gate.Active(), mode.Name)
+
+				for _, route := range nativePlainRoutes {
+					response, _ := ask(t, route.verb, url+route.path, "[]", typed)
+					_, concerned := server.gate.Withheld(Route{Service: route.service, Name: route.name, Path: route.path})
+					require.Equal(t, concerned, response.StatusCode == 299, "%s %s", route.verb, route.path)
+				}
 
 				for _, method := range contract.Methods {
 					route := Route{Service: method.Service, Name: method.Name}
@@ -103,10 +128,10 @@ func TestEachModeLeavesItsRoutesToPython(t *testing.T) {
 	}
 }
 
-func TestNoModeAppliesByDefault(t *testing.T) {
+func TestOnlyTelemetryAppliesByDefault(t *testing.T) {
 	gate, err := NewGate(Setting{Config: settings(t), Getenv: noEnvironment})
 	require.NoError(t, err)
-	require.Empty(t, gate.Active())
+	require.Equal(t, []string{"telemetry"}, gate.Active(), "it is on unless switched off")
 	require.True(t, gate.NeedsDatabase())
 }
 

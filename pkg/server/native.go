@@ -237,7 +237,13 @@ func (s *Server) serve(
 	ctx := contract.WithCaller(s.running, contract.Caller{Workspace: contract.DefaultWorkspace})
 
 	text, err := answer(ctx, service, *buffer)
-	if err != nil {
+
+	switch {
+	case errors.Is(err, errLeftToPython):
+		request.Request.SetBodyStream(bytes.NewReader(*buffer), len(*buffer))
+
+		return s.passOn(c)
+	case err != nil:
 		s.writeError(request, err)
 
 		return nil

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"strconv"
 
@@ -10,42 +11,111 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"github.com/mlflow/mlflow-go/pkg/codec"
+	"github.com/mlflow/mlflow-go/pkg/config"
 	"github.com/mlflow/mlflow-go/pkg/contract"
 	"github.com/mlflow/mlflow-go/pkg/protos"
 	"github.com/mlflow/mlflow-go/pkg/pyfmt"
 )
 
-// nativePlainRoutes are those of MLflow's routes beside its protobufs that Go answers. They take the
-// way of native methods: through the gate, security and the services that the server was provided
-// with. Reading the request and writing the answer is each route's own, as it is in MLflow.
-var nativePlainRoutes = []struct {
+// plainRoute is one of MLflow's routes beside its protobufs that Go answers. It takes the way of native
+// methods: through the gate, security and the services that the server was provided with. Reading the
+// request and writing the answer is each route's own, as it is in MLflow.
+type plainRoute struct {
 	verb, path string
 	// name is that of MLflow's function.
-	name   string
-	answer func(ctx context.Context, ui contract.UIService, request *fasthttp.RequestCtx, body []byte) ([]byte, error)
-}{
-	{http.MethodGet, "/ajax-api/2.0/mlflow/metrics/get-history-bulk", "serve_get_metric_history_bulk", metricHistoryBulk},
-	{http.MethodPost, "/ajax-api/2.0/mlflow/experiments/search-datasets", "serve_search_datasets", searchDatasets},
+	name string
+	// service is what the server must have been provided with.
+	service string
+	// fastapi says that stock answers outside of Flask.
+	fastapi bool
+	// answer gives the JSON of the answer, or errLeftToPython.
+	answer func(ctx context.Context, from plainSource, request *fasthttp.RequestCtx, body []byte) ([]byte, error)
 }
+
+// plainSource is what answers may rest on.
+type plainSource struct {
+	service any
+	config  *config.Config
+}
+
+var nativePlainRoutes = []plainRoute{
+	{
+		verb: http.MethodGet, path: "/ajax-api/2.0/mlflow/metrics/get-history-bulk",
+		name: "serve_get_metric_history_bulk", service: contract.UIServiceName, answer: metricHistoryBulk,
+	},
+	{
+		verb: http.MethodPost, path: "/ajax-api/2.0/mlflow/experiments/search-datasets",
+		name: "serve_search_datasets", service: contract.UIServiceName, answer: searchDatasets,
+	},
+	{
+		verb: http.MethodGet, path: "/ajax-api/2.0/mlflow/gateway-proxy",
+		name: gatewayProxyName, service: contract.UIServiceName, answer: constant(`{"endpoints":[]}`),
+	},
+	{
+		verb: http.MethodPost, path: "/ajax-api/2.0/mlflow/gateway-proxy",
+		name: gatewayProxyName, service: contract.UIServiceName, answer: constant(`{"endpoints":[]}`),
+	},
+	{
+		verb: http.MethodGet, path: "/api/3.0/mlflow/server-info",
+		name: serverInfoName, service: contract.UIServiceName, fastapi: true, answer: serverInfo,
+	},
+	{
+		verb: http.MethodGet, path: "/ajax-api/3.0/mlflow/server-info",
+		name: serverInfoName, service: contract.UIServiceName, fastapi: true, answer: serverInfo,
+	},
+	{
+		verb: http.MethodGet, path: "/ajax-api/3.0/mlflow/ui-telemetry",
+		name: getTelemetryName, service: contract.UIServiceName, answer: constant(`{"disable_ui_events":[],` +
+			`"disable_ui_telemetry":true,"ui_rollout_percentage":0}`),
+	},
+	{
+		verb: http.MethodPost, path: "/ajax-api/3.0/mlflow/ui-telemetry",
+		name: postTelemetryName, service: contract.UIServiceName, answer: constant(`{"status":"disabled"}`),
+	},
+	{verb: http.MethodGet, path: "/graphql", name: graphqlName, service: GraphQLServiceName, answer: answerGraphQL},
+	{verb: http.MethodPost, path: "/graphql", name: graphqlName, service: GraphQLServiceName, answer: answerGraphQL},
+}
+
+// Names that the gate knows.
+const (
+	gatewayProxyName  = "serve_gateway_proxy"
+	serverInfoName    = "get_server_info"
+	graphqlName       = "graphql"
+	getTelemetryName  = "serve_get_ui_telemetry"
+	postTelemetryName = "serve_post_ui_telemetry"
+)
+
+// errLeftToPython has Python answer a request whose body was read already.
+var errLeftToPython = errors.New("left to Python")
 
 func (s *Server) bindPlain(app *fiber.App) {
 	for _, route := range nativePlainRoutes {
-		gated := Route{Service: contract.UIServiceName, Name: route.name, Path: route.path}
+		gated := Route{Service: route.service, Name: route.name, Path: route.path}
+		pattern := escapePattern(s.config.StaticPrefix + route.path)
 
-		s.bind(app, route.verb, escapePattern(s.config.StaticPrefix+route.path), gated, true, func(c fiber.Ctx) error {
-			return s.serve(c, contract.UIServiceName, func(ctx context.Context, service any, body []byte) ([]byte, error) {
-				ui, _ := service.(contract.UIService)
-
-				return route.answer(ctx, ui, c.RequestCtx(), body)
+		s.bind(app, route.verb, pattern, gated, !route.fastapi, func(c fiber.Ctx) error {
+			return s.serve(c, route.service, func(ctx context.Context, service any, body []byte) ([]byte, error) {
+				return route.answer(ctx, plainSource{service, s.config}, c.RequestCtx(), body)
 			})
 		})
 	}
 }
 
+// constant answers with a JSON text, as Flask's jsonify spells it: for what MLflow answers while a feature
+// is off. The gate leaves such routes to Python while it is on.
+func constant(
+	text string,
+) func(context.Context, plainSource, *fasthttp.RequestCtx, []byte) ([]byte, error) {
+	return func(context.Context, plainSource, *fasthttp.RequestCtx, []byte) ([]byte, error) {
+		return []byte(text + "\n"), nil
+	}
+}
+
 // metricHistoryBulk answers in the JSON of Flask's jsonify: compact, sorted, with a line's end.
 func metricHistoryBulk(
-	ctx context.Context, ui contract.UIService, request *fasthttp.RequestCtx, _ []byte,
+	ctx context.Context, from plainSource, request *fasthttp.RequestCtx, _ []byte,
 ) ([]byte, error) {
+	ui, _ := from.service.(contract.UIService)
 	arguments := codec.Arguments(string(request.URI().QueryString()))
 	wanted := &protos.GetMetricHistoryBulkInterval{RunIds: arguments["run_id"]}
 
@@ -105,8 +175,9 @@ func readMaxResults(values []string) (*int32, error) {
 }
 
 func searchDatasets(
-	ctx context.Context, ui contract.UIService, request *fasthttp.RequestCtx, body []byte,
+	ctx context.Context, from plainSource, request *fasthttp.RequestCtx, body []byte,
 ) ([]byte, error) {
+	ui, _ := from.service.(contract.UIService)
 	wanted := &protos.SearchDatasets{}
 
 	if err := checkContentType(request); err != nil {

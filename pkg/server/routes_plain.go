@@ -25,8 +25,6 @@ var plainRoutes = []struct {
 			"POST /3.0/mlflow/demo/delete delete_demo",
 			"POST /3.0/mlflow/demo/generate generate_demo",
 			"POST /3.0/mlflow/genai/evaluate/invoke invoke_genai_evaluate_handler",
-			"GET /3.0/mlflow/ui-telemetry serve_get_ui_telemetry",
-			"POST /3.0/mlflow/ui-telemetry serve_post_ui_telemetry",
 		},
 	},
 	{
@@ -72,8 +70,6 @@ var plainRoutes = []struct {
 		reason:   "the AI gateway calls its providers with MLflow's Python clients",
 		prefixes: uiAPI,
 		routes: []string{
-			"GET /2.0/mlflow/gateway-proxy serve_gateway_proxy",
-			"POST /2.0/mlflow/gateway-proxy serve_gateway_proxy",
 			"GET /3.0/mlflow/gateway/provider-config get_provider_config",
 			"GET /3.0/mlflow/gateway/secrets/config get_secrets_config",
 			"GET /3.0/mlflow/gateway/supported-models list_supported_models",
@@ -150,21 +146,6 @@ var plainRoutes = []struct {
 			"GET /3.0/mlflow/assistant/sessions/<session_id>/stream stream_response",
 			"POST /3.0/mlflow/assistant/sessions/<session_id>/tool-result resolve_client_tool_result",
 			"POST /3.0/mlflow/assistant/skills/install install_skills_endpoint",
-		},
-	},
-	{
-		reason:   "GraphQL is not ported to Go yet",
-		prefixes: noAPI,
-		routes: []string{
-			"GET /graphql graphql",
-			"POST /graphql graphql",
-		},
-	},
-	{
-		reason:   "tells of features that only the Python server knows",
-		prefixes: bothAPIs,
-		routes: []string{
-			"GET /3.0/mlflow/server-info get_server_info",
 		},
 	},
 }

@@ -92,7 +92,7 @@ func settings(t *testing.T) *config.Config {
 
 func noEnvironment(string) string { return "" }
 
-// start runs a server before a Python server that answers 299 to everything.
+// start runs a server before a Python server that answers 299 and the request's body to everything.
 func start(t *testing.T, settings *config.Config, getenv func(string) string) (*Server, string) {
 	t.Helper()
 
@@ -102,9 +102,12 @@ func start(t *testing.T, settings *config.Config, getenv func(string) string) (*
 	options := Options{Config: settings, Gate: gate, Logger: slog.New(slog.DiscardHandler)}
 
 	if settings.Go.Fallback != config.FallbackOff {
-		fallback := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		fallback := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			body, _ := io.ReadAll(r.Body)
+
 			w.Header().Set("Vary", "Python")
 			w.WriteHeader(299)
+			_, _ = w.Write(body)
 		}))
 		t.Cleanup(fallback.Close)
 
@@ -343,8 +346,8 @@ func TestPassedOn(t *testing.T) {
 		"GET " + createPath, "HEAD /api/2.0/mlflow/experiments/get", "OPTIONS " + createPath,
 		"POST " + createPath + "/", "POST /" + createPath, "POST /API/2.0/mlflow/experiments/create",
 		"POST /api/2.0/mlflow/experiments%2Fcreate", "PROPFIND /health", "DELETE /health", "GET /health/",
-		"GET /nothing", "GET /static-files/", "GET /static-files/missing.js", "POST /static-files/a.js",
-		"GET /graphql", "PATCH /api/3.0/mlflow/traces/tr-1/tags",
+		"GET /nothing", "GET /static-files/", "POST /static-files/a.js",
+		"PUT /graphql", "PATCH /api/3.0/mlflow/traces/tr-1/tags",
 	} {
 		verb, path, _ := strings.Cut(request, " ")
 		response, _ := ask(t, verb, url+path, "", typed)

@@ -40,7 +40,20 @@ var uiRoutes = []uiRoute{
 	{path: "/static-files/<path:path>", name: "serve_static_file", gate: uiGate, serve: (*Server).static},
 }
 
+// absent are addresses that the UI asks at every start and that MLflow has only in its authentication
+// application, behind which nothing is native.
+var absent = []string{"/ajax-api/2.0/mlflow/users/current"}
+
 func (s *Server) bindUI(app *fiber.App) {
+	for _, path := range absent {
+		s.bind(app, fiber.MethodGet, escapePattern(s.config.StaticPrefix+path), Route{Name: uiGate, Path: path}, true,
+			func(c fiber.Ctx) error {
+				ui.NotFound(&c.RequestCtx().Response)
+
+				return nil
+			})
+	}
+
 	for _, route := range uiRoutes {
 		path, wildcard := strings.CutSuffix(route.path, "<path:path>")
 		pattern := escapePattern(s.config.StaticPrefix + path)

@@ -70,12 +70,22 @@ func (s *Store) GetMetricHistoryBulkInterval(
 	}
 
 	response := &protos.GetMetricHistoryBulkInterval_Response{}
+	steps, limited := contract.StepsFrom(ctx)
+
+	if request.StartStep != nil {
+		steps, limited = contract.Steps{First: int64(request.GetStartStep()), Last: int64(request.GetEndStep())}, true
+	}
 
 	err := s.db.Read(ctx, func(tx *database.Tx) error {
 		response.Metrics = nil
 
 		for _, id := range request.GetRunIds() {
-			points, err := sampleMetric(tx, id, request)
+			sample := sample{runID: id, key: request.GetMetricKey(), points: max(1, int(request.GetMaxResults()))}
+			if limited {
+				sample.steps = &steps
+			}
+
+			points, err := sample.read(tx)
 			if err != nil {
 				return fmt.Errorf("sampling a metric of run %s: %w", id, err)
 			}
@@ -94,31 +104,37 @@ func (s *Store) GetMetricHistoryBulkInterval(
 	return response, nil
 }
 
-// sampleMetric splits a run's points, by step, time and value, into as many parts of the same size
+// sample is what is wanted of a metric of a run.
+type sample struct {
+	runID, key string
+	points     int
+	steps      *contract.Steps // nil for all
+}
+
+// read splits a run's points, by step, time and value, into as many parts of the same size
 // as points are wanted, and takes the first of each. The last of all points is always there, if need
 // be instead of the sample's last (_sample_rows_with_window_functions).
-func sampleMetric(tx *database.Tx, runID string, request *protos.GetMetricHistoryBulkInterval) ([]metric, error) {
+func (s sample) read(tx *database.Tx) ([]metric, error) {
 	var (
 		columns   = "step, timestamp, value, is_nan"
 		condition = "run_uuid = ? AND " + tx.Dialect().Quote("key") + " = ?"
-		args      = []any{runID, request.GetMetricKey()}
-		wanted    = max(1, int(request.GetMaxResults()))
+		args      = []any{s.runID, s.key}
 	)
 
-	if request.StartStep != nil {
+	if s.steps != nil {
 		condition += " AND step >= ? AND step <= ?"
-		args = append(args, request.GetStartStep(), request.GetEndStep())
+		args = append(args, s.steps.First, s.steps.Last)
 	}
 
 	scan := func(scan func(...any) error) (metric, error) {
-		point := metric{key: request.GetMetricKey()}
+		point := metric{key: s.key}
 		err := scan(&point.step, &point.timestamp, &point.value, &point.isNaN)
 
 		return point, err
 	}
 
 	points, err := query(tx, scan, "SELECT "+columns+" FROM (SELECT "+columns+", ROW_NUMBER() OVER (PARTITION BY part "+
-		"ORDER BY "+columns+") AS place FROM (SELECT "+columns+", NTILE("+strconv.Itoa(wanted)+") OVER (ORDER BY "+columns+
+		"ORDER BY "+columns+") AS place FROM (SELECT "+columns+", NTILE("+strconv.Itoa(s.points)+") OVER (ORDER BY "+columns+
 		") AS part FROM metrics WHERE "+condition+") parts) placed WHERE place = 1 ORDER BY "+columns, args...)
 	if err != nil {
 		return nil, err
@@ -133,7 +149,7 @@ func sampleMetric(tx *database.Tx, runID string, request *protos.GetMetricHistor
 	case err != nil:
 		return nil, err
 	case len(points) > 0 && points[len(points)-1] == last:
-	case len(points) >= wanted:
+	case len(points) >= s.points:
 		points[len(points)-1] = last
 	default:
 		points = append(points, last)

@@ -276,7 +276,7 @@ func modelOffset(request *protos.SearchLoggedModels) (int64, error) {
 		return 0, nil
 	}
 
-	token, offset, ok := parseModelPageToken(text)
+	token, ok := parseModelPageToken(text)
 	if !ok {
 		return 0, contract.InvalidParameter("Invalid page token: %s.", text)
 	}
@@ -301,6 +301,18 @@ func modelOffset(request *protos.SearchLoggedModels) (int64, error) {
 		}
 	}
 
+	value, _ := token.Get("offset")
+	if !isTrue(value) {
+		return 0, nil
+	}
+
+	number, _ := value.(json.Number)
+
+	offset, err := strconv.ParseInt(string(number), 10, 64)
+	if err != nil || offset < 0 || offset > math.MaxInt64/2 {
+		return 0, contract.InvalidParameter("Invalid page token: %s.", text)
+	}
+
 	return offset, nil
 }
 
@@ -308,21 +320,13 @@ var notBase64 = regexp.MustCompile(`[^A-Za-z0-9+/=]`)
 
 // parseModelPageToken decodes a token: base64, in which Python's decoder skips what isn't of the
 // alphabet, of a JSON object.
-func parseModelPageToken(text string) (token *codec.Raw, offset int64, ok bool) {
+func parseModelPageToken(text string) (token *codec.Raw, ok bool) {
 	decoded, err := base64.StdEncoding.DecodeString(notBase64.ReplaceAllString(text, ""))
 	if err != nil || !utf8.Valid(decoded) {
-		return nil, 0, false
+		return nil, false
 	}
 
 	token, ok = parseJSON(string(decoded)).(*codec.Raw)
 
-	value, _ := token.Get("offset")
-	if !ok || !isTrue(value) {
-		return token, 0, ok
-	}
-
-	number, _ := value.(json.Number)
-	offset, err = strconv.ParseInt(string(number), 10, 64)
-
-	return token, offset, err == nil && offset >= 0 && offset <= math.MaxInt64/2
+	return token, ok
 }

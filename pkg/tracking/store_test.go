@@ -28,6 +28,12 @@ func TestStore(t *testing.T) {
 	})
 }
 
+func TestCharts(t *testing.T) {
+	databasetest.Each(t, func(t *testing.T, db *database.DB) {
+		storetest.Charts(t, db, open(t, db, tracking.Options{ArtifactRoot: storetest.ArtifactRoot}))
+	})
+}
+
 func TestInitialize(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, db *database.DB) {
 		store := open(t, db, tracking.Options{ArtifactRoot: "mlflow-artifacts:/"})

@@ -269,6 +269,8 @@ class Twins:
         """Whether two scalars agree, ids and times apart. Learns which id is whose twin."""
         if stock == ours or repr(stock) == repr(ours) == "nan":
             return True
+        if isinstance(stock, str) and isinstance(ours, str) and (stock + ours).isdecimal():
+            stock, ours = int(stock), int(ours)  # as GraphQL spells times
         if isinstance(stock, int) and isinstance(ours, int):
             return min(stock, ours) > _FIRST_TIME_MS and abs(stock - ours) < _CLOCK_SKEW_MS
         if not (isinstance(stock, str) and isinstance(ours, str)):

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"os"
 	"strings"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"github.com/mlflow/mlflow-go/pkg/config"
 	"github.com/mlflow/mlflow-go/pkg/contract"
 	"github.com/mlflow/mlflow-go/pkg/database"
+	"github.com/mlflow/mlflow-go/pkg/graphql"
 	"github.com/mlflow/mlflow-go/pkg/handlers"
 	"github.com/mlflow/mlflow-go/pkg/schema"
 	"github.com/mlflow/mlflow-go/pkg/server"
@@ -75,8 +77,11 @@ func (b *backend) open(ctx context.Context, gate *server.Gate) (map[string]any, 
 		"MlflowService":        handlers.Tracking(store, locations),
 		contract.UIServiceName: handlers.UI(store),
 	}
+	if err := b.addWebhooks(services); err != nil {
+		return nil, err
+	}
 
-	return services, b.addWebhooks(services)
+	return withGraphQL(services)
 }
 
 // addWebhooks adds the webhooks in the registry's database. What the gate leaves to Python for its
@@ -96,6 +101,22 @@ func (b *backend) addWebhooks(services map[string]any) error {
 	services["WebhookService"] = handlers.Webhooks(b.webhooks)
 
 	return nil
+}
+
+// withGraphQL adds what answers GraphQL with the other services. Limits that can't be read are the gate's
+// business: it leaves the queries to Python then.
+func withGraphQL(services map[string]any) (map[string]any, error) {
+	limits, _ := graphql.LimitsFromEnvironment(os.Getenv)
+
+	answering, err := graphql.New(services, limits)
+	if err != nil {
+		return nil, err
+	}
+
+	services = maps.Clone(services)
+	services[server.GraphQLServiceName] = answering
+
+	return services, nil
 }
 
 func (b *backend) openStore(ctx context.Context, limits tracking.Options) (*tracking.Store, error) {

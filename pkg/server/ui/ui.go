@@ -1,4 +1,5 @@
-// Package ui serves the files of MLflow's web UI as stock MLflow does (werkzeug.utils.send_file).
+// Package ui serves the files of MLflow's web UI as stock MLflow does (werkzeug.utils.send_file), and
+// compressed to clients that take it, which stock doesn't.
 package ui
 
 import (
@@ -51,12 +52,18 @@ var contentTypes = map[string]string{
 
 var simpleRange = regexp.MustCompile(`^bytes=(?:(\d{1,18})-(\d{0,18})|-([1-9]\d{0,17}))$`)
 
-// Serve answers with a file below root. It returns false, with nothing written, when stock MLflow
-// may answer in a way that isn't known here: no such file, an unusual type, unusual conditions.
+// Serve answers with a file below root, or that there is none. It returns false, with nothing written,
+// when stock MLflow may answer in a way that isn't known here: an odd path or type, odd conditions.
 func Serve(request *fasthttp.RequestCtx, root, rawPath string, caching Caching) bool {
 	name, ok := locate(root, rawPath)
 	if !ok {
 		return false
+	}
+
+	if info, err := os.Stat(name); errors.Is(err, fs.ErrNotExist) || err == nil && info.IsDir() {
+		NotFound(&request.Response)
+
+		return true
 	}
 
 	contentType, known := contentTypes[strings.ToLower(filepath.Ext(name))]
@@ -86,9 +93,26 @@ func Serve(request *fasthttp.RequestCtx, root, rawPath string, caching Caching) 
 		return false
 	}
 
-	answer(request, file, info, name, contentType, caching, bounds)
+	answer(request, source{file, info, name, contentType}, caching, bounds)
 
 	return true
+}
+
+// NotFound is Flask's answer where there is nothing.
+func NotFound(response *fasthttp.Response) {
+	response.SetStatusCode(http.StatusNotFound)
+	response.Header.SetContentType(contentTypes[".html"])
+	response.SetBodyString("<!doctype html>\n<html lang=en>\n<title>404 Not Found</title>\n<h1>Not Found</h1>\n<p>" +
+		"The requested URL was not found on the server. If you entered the URL manually please check your spelling " +
+		"and try again.</p>\n")
+}
+
+// source is a file to answer with.
+type source struct {
+	*os.File
+
+	info              os.FileInfo
+	path, contentType string
 }
 
 // locate finds the file that a raw path means; it never leaves root (werkzeug.security.safe_join).
@@ -116,20 +140,17 @@ func isPlainASCII(name string) bool {
 	return true
 }
 
-func answer(
-	request *fasthttp.RequestCtx, file *os.File, info os.FileInfo, name, contentType string,
-	caching Caching, bounds [][]byte,
-) {
+func answer(request *fasthttp.RequestCtx, from source, caching Caching, bounds [][]byte) {
 	response := &request.Response
-	etag := `"` + fingerprint(name, info) + `"`
-	size := info.Size()
+	etag := `"` + fingerprint(from.path, from.info) + `"`
+	size := from.info.Size()
 	first, length := int64(0), size
 
 	if bounds != nil && size > 0 {
 		var satisfiable bool
 
 		if first, length, satisfiable = span(bounds, size); !satisfiable {
-			_ = file.Close() // only read from
+			_ = from.Close() // only read from
 
 			unsatisfiable(response, size)
 
@@ -140,7 +161,21 @@ func answer(
 		response.Header.Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", first, first+length-1, size))
 	}
 
-	response.Header.Set("Content-Disposition", "inline; filename="+filepath.Base(name))
+	var compressed []byte
+
+	if bounds == nil && compressible[strings.ToLower(filepath.Ext(from.path))] && size >= leastCompressed {
+		response.Header.Set("Vary", "Accept-Encoding")
+
+		if acceptsGzip(string(request.Request.Header.Peek("Accept-Encoding"))) {
+			compressed, _ = zipped.of(from.path, from.info) // failing that, uncompressed
+		}
+	}
+
+	if compressed != nil {
+		etag = "W/" + etag // other bytes that say the same
+	}
+
+	response.Header.Set("Content-Disposition", "inline; filename="+filepath.Base(from.path))
 	response.Header.Set("Etag", etag)
 	response.Header.Set("Accept-Ranges", "bytes")
 
@@ -151,24 +186,33 @@ func answer(
 		response.Header.Set("Cache-Control", "no-cache")
 	}
 
-	if bounds == nil && unchanged(&request.Request.Header, etag, info.ModTime()) {
-		_ = file.Close() // only read from
+	if bounds == nil && unchanged(&request.Request.Header, etag, from.info.ModTime()) {
+		_ = from.Close() // only read from
 
 		response.SetStatusCode(http.StatusNotModified)
 
 		return
 	}
 
-	response.Header.Set("Last-Modified", info.ModTime().UTC().Format(http.TimeFormat))
-	response.Header.SetContentType(contentType)
+	response.Header.Set("Last-Modified", from.info.ModTime().UTC().Format(http.TimeFormat))
+	response.Header.SetContentType(from.contentType)
 
-	if _, err := file.Seek(first, io.SeekStart); err != nil {
-		_ = file.Close() // only read from
+	if compressed != nil {
+		_ = from.Close() // only looked at
 
-		panic(fmt.Errorf("seeking in %s: %w", name, err))
+		response.Header.Set("Content-Encoding", "gzip")
+		response.SetBodyRaw(compressed)
+
+		return
 	}
 
-	response.SetBodyStream(&section{Reader: io.LimitReader(file, length), Closer: file}, int(length))
+	if _, err := from.Seek(first, io.SeekStart); err != nil {
+		_ = from.Close() // only read from
+
+		panic(fmt.Errorf("seeking in %s: %w", from.path, err))
+	}
+
+	response.SetBodyStream(&section{Reader: io.LimitReader(from, length), Closer: from}, int(length))
 }
 
 type section struct {
@@ -236,7 +280,7 @@ func unchanged(header *fasthttp.RequestHeader, etag string, modified time.Time) 
 	if tags := string(header.Peek("If-None-Match")); tags != "" {
 		for tag := range strings.SplitSeq(tags, ",") {
 			tag = strings.TrimPrefix(strings.TrimSpace(tag), "W/")
-			if tag == "*" || tag == etag {
+			if tag == "*" || tag == strings.TrimPrefix(etag, "W/") {
 				return true
 			}
 		}

@@ -105,11 +105,66 @@ func TestConditions(t *testing.T) {
 	}
 }
 
+func TestNothingThere(t *testing.T) {
+	root, _ := build(t)
+
+	for _, path := range []string{"static", "static/", "missing.css", "static/missing", "missing/a.css"} {
+		request, served := serve(t, root, path)
+		require.True(t, served, path)
+		require.Equal(t, http.StatusNotFound, request.Response.StatusCode(), path)
+		require.Contains(t, string(request.Response.Body()), "<h1>Not Found</h1>")
+	}
+}
+
+func TestCompression(t *testing.T) {
+	root, name := build(t)
+	text := strings.Repeat("body { color: red } ", 1000)
+	large := filepath.Join(filepath.Dir(name), "large.css")
+	require.NoError(t, os.WriteFile(large, []byte(text), 0o600))
+
+	tests := map[string]bool{
+		"": false, "identity": false, "gzip": true, "deflate, gzip": true, "br, *": true, "GZIP;q=0.5": true,
+		"gzip;q=0": false, "gzip;q=0.0, *": false, "gzipped": false, "gzip;q=x": false,
+	}
+	for accepted, want := range tests {
+		request, served := serve(t, root, "static/large.css", "Accept-Encoding: "+accepted)
+		header := &request.Response.Header
+
+		require.True(t, served)
+		require.Equal(t, "Accept-Encoding", string(header.Peek("Vary")))
+		require.Equal(t, want, string(header.Peek("Content-Encoding")) == "gzip", accepted)
+		require.Equal(t, want, strings.HasPrefix(string(header.Peek("Etag")), "W/"), accepted)
+
+		body, err := request.Response.BodyUncompressed()
+		require.NoError(t, err)
+		require.Equal(t, text, string(body))
+
+		again, _ := serve(t, root, "static/large.css", "Accept-Encoding: "+accepted,
+			"If-None-Match: "+string(header.Peek("Etag")))
+		require.Equal(t, http.StatusNotModified, again.Response.StatusCode())
+		require.Equal(t, "Accept-Encoding", string(again.Response.Header.Peek("Vary")))
+	}
+
+	part, _ := serve(t, root, "static/large.css", "Accept-Encoding: gzip", "Range: bytes=0-3")
+	require.Equal(t, "body", string(part.Response.Body()))
+	require.Empty(t, part.Response.Header.Peek("Content-Encoding"))
+
+	small, _ := serve(t, root, "static/a.css", "Accept-Encoding: gzip")
+	require.Empty(t, small.Response.Header.Peek("Content-Encoding"))
+
+	require.NoError(t, os.WriteFile(large, []byte(text+"more"), 0o600))
+
+	changed, _ := serve(t, root, "static/large.css", "Accept-Encoding: gzip")
+	body, err := changed.Response.BodyUncompressed()
+	require.NoError(t, err)
+	require.Equal(t, text+"more", string(body))
+}
+
 func TestLeftToPython(t *testing.T) {
 	root, _ := build(t)
 
 	for _, path := range []string{
-		"", "static", "static/", "missing.css", "../secret.txt", "static/../../secret.txt", "..%2fsecret.txt",
+		"", "../secret.txt", "static/../../secret.txt", "..%2fsecret.txt",
 		"%2e%2e/secret.txt", "/etc/passwd", "%2Fetc%2Fpasswd", "static%5Ca.css", "static/a.css%00", "static/a.css/", "%zz",
 	} {
 		request, served := serve(t, root, path)

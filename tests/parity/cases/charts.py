@@ -28,6 +28,10 @@ CASES = (
         new_run("two"),
         post("runs/log-batch", {"run_id": "${one}", "metrics": _points(40)}),
         post("runs/log-batch", {"run_id": "${two}", "metrics": _points(3)}),
+        post(
+            "runs/log-metric",
+            {"run_id": "${two}", "key": "m", "value": 1, "timestamp": 9, "step": 2**33},
+        ),
         *(
             get(
                 "metrics/get-history-bulk-interval",
@@ -44,6 +48,20 @@ CASES = (
                 {"start_step": 9, "end_step": 3},
                 {"start_step": 3},
                 {"metric_key": "none"},
+                {"start_step": -(2**41), "end_step": 2**41},
+                {"start_step": 2**31, "end_step": 2**40},
+                {"start_step": 2**40, "end_step": 0},
+                {"start_step": " 1 ", "end_step": "1_0"},
+                {"start_step": "x", "end_step": 5},
+                {"start_step": "", "end_step": 5},
+                {"start_step": 2**40},
+                {"max_results": 2**40},
+                {"max_results": " 2 "},
+                {"max_results": ""},
+                {"startStep": 3, "endStep": 4, "maxResults": 1},
+                {"start_step": "1.0", "end_step": 5},
+                {"start_step": 2**70, "end_step": 2**71},
+                {"max_results": "2.0"},
             )
         ),
         get("metrics/get-history-bulk-interval", {"metric_key": "m"}),

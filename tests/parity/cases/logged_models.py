@@ -168,4 +168,68 @@ CASES = (
         ask("logged-models/search", {"experiment_ids": ["x"]}),
         ask("logged-models/search", {}),
     ),
+    case(
+        "logged models in odd corners",
+        new_experiment(),
+        _model("here"),
+        *(
+            _search(page_token=token)
+            for token in ("x", "e30=", "eyJvZmZzZXQiOi0xfQ==", "eyJvZmZzZXQiOiJ4In0=")
+        ),
+        *(_search(max_results=size) for size in (-1, 0, 50, 51, 2**31, "5", "five", 1.5)),
+        *(
+            _search(filter=text)
+            for text in (
+                "creation_time > 99999999999999999999",
+                "creation_time > 1.5",
+                "creation_time = 'x'",
+                "metrics.m > 1e400",
+                "metrics.m > 'x'",
+                "name = '\x00'",
+                "name LIKE '%'",
+                "name IN ()",
+                "model_id = 'm-1'",
+                "tags.`a b` = 'x'",
+                "params.p IN ('a')",
+                "(",
+            )
+        ),
+        _search(order_by=[{}]),
+        _search(order_by=[{"field_name": ""}]),
+        _search(order_by=[{"field_name": "metrics."}]),
+        _search(order_by=["name"]),
+        _search(order_by="name"),
+        _search(datasets=["d"]),
+        _search(experiment_ids=["\x00"]),
+        _search(experiment_ids=[None]),
+        _search(experiment_ids="1"),
+        *(
+            post("logged-models", {"experiment_id": "${exp}", **fields})
+            for fields in (
+                {"name": "n\x00ul"},
+                {"name": "n" * 501},
+                {"model_type": "t" * 501},
+                {"source_run_id": "r" * 33},
+                {"source_run_id": "never"},
+                {"tags": [{"key": "k" * 300, "value": "v"}]},
+                {"tags": [{"key": "k", "value": "v\x00"}]},
+                {"params": [{"key": "k", "value": "v" * 7000}]},
+                {"params": [{"key": "", "value": "v"}]},
+                {"params": [{"value": "v"}]},
+                {"experiment_id": "99999999999999999999"},
+                {"experiment_id": "\x00"},
+                {"name": ""},
+            )
+        ),
+        get("logged-models/m%00"),
+        get("logged-models/" + "m" * 300),
+        _patch("logged-models/${here}", {"model_id": "${here}", "status": "NOPE"}),
+        _patch("logged-models/${here}/tags", {"tags": [{"key": "k\x00", "value": "v"}]}),
+        _patch("logged-models/${here}/tags", {"tags": [{}]}),
+        _patch("logged-models/${here}/tags", {}),
+        post("logged-models/${here}/params", {"model_id": "${here}", "params": _pairs("p", "p")}),
+        post("logged-models/${here}/params", {"model_id": "${here}"}),
+        _delete("logged-models/${here}/tags/%00"),
+        _patch("logged-models/${here}", {"model_id": "${here}", "status": 99}),
+    ),
 )
