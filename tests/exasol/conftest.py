@@ -113,27 +113,35 @@ def tls_double(certificate: Path) -> Iterator[Double]:
 
 
 @pytest.fixture(scope="session")
-def bucketfs(request: pytest.FixtureRequest, certificate: Path) -> Iterator[BucketFS]:
+def every_bucketfs(request: pytest.FixtureRequest, certificate: Path) -> Iterator[dict[str, BucketFS]]:
     """Give the real BucketFS that the options name, else our double over HTTP and over HTTPS."""
     directory = f"mlflow-go-tests/{uuid.uuid4().hex}"
-    if request.param != "real":
-        with Double(certificate if request.param == "https" else None).running() as double:
-            environment = {"EXA_BUCKETFS_PASSWORD": WRITE_PASSWORD, "REQUESTS_CA_BUNDLE": str(certificate)}
-            uri = double.uri(directory)
-            yield BucketFS(uri, double.url, "w", WRITE_PASSWORD, "default", environment)
-        return
     option = request.config.getoption
+    if not option("--backend", default=[]):
+        with Double().running() as http, Double(certificate).running() as https:
+            environment = {"EXA_BUCKETFS_PASSWORD": WRITE_PASSWORD, "REQUESTS_CA_BUNDLE": str(certificate)}
+            yield {
+                name: BucketFS(double.uri(directory), double.url, "w", WRITE_PASSWORD, "default", environment)
+                for name, double in {"http": http, "https": https}.items()
+            }
+        return
     url = urllib.parse.urlsplit(option("--bucketfs-url"))
     user = option("--bucketfs-username") or "w"
     scheme = {"http": "exa+bfs", "https": "exa+bfss"}[url.scheme]
     bucket = option("--bucketfs-bucket", default="default")
     uri = f"{scheme}://{url.netloc}/{option('--bucketfs-service', default=SERVICE)}/{bucket}/{directory}"
     environment = {"EXA_BUCKETFS_USER": user, "EXA_BUCKETFS_PASSWORD": option("--bucketfs-password")}
-    found = BucketFS(uri, url.geturl(), user, option("--bucketfs-password"), bucket, environment)
-    yield found
+    real = BucketFS(uri, url.geturl(), user, option("--bucketfs-password"), bucket, environment)
+    yield {"real": real}
     with pytest.MonkeyPatch.context() as patch:
-        use(found, patch)
+        use(real, patch)
         get_artifact_repository(uri).delete_artifacts()
+
+
+@pytest.fixture(scope="session")
+def bucketfs(request: pytest.FixtureRequest, every_bucketfs: dict[str, BucketFS]) -> BucketFS:
+    """Give each of them in turn."""
+    return every_bucketfs[request.param]
 
 
 def use(bucketfs: BucketFS, monkeypatch: pytest.MonkeyPatch) -> None:
