@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import posixpath
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
 
 from mlflow.entities import FileInfo
+from mlflow.environment_variables import MLFLOW_ALLOWED_HOST_ADDRESSED_ARTIFACT_SCHEMES
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, INVALID_STATE
 from mlflow.store.artifact.artifact_repo import ArtifactRepository, verify_artifact_path
-from mlflow.utils.uri import validate_path_is_safe
+from mlflow.store.artifact.host_policy import host_addressed_rejection_message, is_tracking_server_process
+from mlflow.utils.uri import get_uri_scheme, validate_path_is_safe
 
-from mlflow_go.exasol.location import BucketLocation, LocationError
+from mlflow_go.exasol.location import SCHEMES, BucketLocation, LocationError
 
 _EXTRA_MISSING = (
     "exa+bfs:// and exa+bfss:// need the package exasol-bucketfs: pip install 'mlflow-go[exasol]'"
@@ -34,10 +37,12 @@ class BucketFSArtifactRepository(ArtifactRepository):
         """Read the URI and the environment (`mlflow_go.exasol.bucket.Access`); nothing is sent yet.
 
         Raises:
-            MlflowException: The URI or a variable is wrong, or exasol-bucketfs isn't installed.
+            MlflowException: The URI or a variable is wrong, exasol-bucketfs isn't installed, or this is
+                a tracking server and the URI's host isn't one of its own.
         """
         try:
             location = BucketLocation.parse(artifact_uri)
+            _refuse_strange_host(artifact_uri, location)
         except LocationError as error:
             raise MlflowException(str(error), INVALID_PARAMETER_VALUE) from error
         # Late: exasol.bucketfs is slow to import, and not everyone has it.
@@ -144,6 +149,23 @@ class BucketFSArtifactRepository(ArtifactRepository):
                 break in it, which BucketFS's listing can't show, or is no Unicode.
         """
         return "/".join(filter(None, (self._root, _normalized(path))))
+
+
+def _refuse_strange_host(artifact_uri: str, location: BucketLocation) -> None:
+    """Keep a tracking server from handing its password to whatever host a client has named.
+
+    Whoever may create an experiment chooses its location. MLflow's own rule for this
+    (`mlflow.store.artifact.host_policy`) covers the schemes that MLflow knows.
+    """
+    scheme = get_uri_scheme(artifact_uri)
+    allowed = {name.lower() for name in MLFLOW_ALLOWED_HOST_ADDRESSED_ARTIFACT_SCHEMES.get()}
+    if not is_tracking_server_process() or scheme in allowed:
+        return
+    for variable in ("_MLFLOW_SERVER_ARTIFACT_ROOT", "_MLFLOW_SERVER_ARTIFACT_DESTINATION"):
+        own = os.environ.get(variable, "")
+        if get_uri_scheme(own) in SCHEMES and BucketLocation.parse(own).url == location.url:
+            return
+    raise MlflowException(host_addressed_rejection_message(scheme, uri=artifact_uri), INVALID_PARAMETER_VALUE)
 
 
 def _normalized(path: str | None) -> str:

@@ -186,6 +186,26 @@ def test_a_download_that_breaks_off_is_an_error(double: Double, local: Path, tmp
         assert list(target.iterdir()) == []
 
 
+@pytest.mark.parametrize("variable", ["_MLFLOW_SERVER_ARTIFACT_ROOT", "_MLFLOW_SERVER_ARTIFACT_DESTINATION"])
+def test_a_server_gives_its_password_to_its_own_hosts_only(
+    double: Double, tls_double: Double, credentials: pytest.MonkeyPatch, local: Path, variable: str
+) -> None:
+    """Whoever may create an experiment chooses where its artifacts are."""
+    credentials.setenv("_MLFLOW_SERVER_ARTIFACT_ROOT", "mlflow-artifacts:/")
+    credentials.setenv(variable, tls_double.uri("its-own"))
+    for uri in (double.uri("runs"), tls_double.uri("runs").replace("exa+bfss", "exa+bfs")):
+        for attempt in attempts(uri, local):
+            with pytest.raises(MlflowException, match="does not connect to artifact location") as raised:
+                attempt()
+            assert "MLFLOW_ALLOWED_HOST_ADDRESSED_ARTIFACT_SCHEMES" in str(raised.value)
+    assert double.requests == tls_double.requests == []
+    get_artifact_repository(tls_double.uri("elsewhere")).log_artifact(str(local))
+    assert list(tls_double.files) == ["elsewhere/model.pkl"]
+    credentials.setenv("MLFLOW_ALLOWED_HOST_ADDRESSED_ARTIFACT_SCHEMES", "exa+bfs")
+    get_artifact_repository(double.uri("runs")).log_artifact(str(local))
+    assert list(double.files) == ["runs/model.pkl"]
+
+
 @pytest.mark.usefixtures("credentials")
 def test_a_whole_bucket_is_not_deleted(double: Double) -> None:
     double.files["others/file"] = b""
