@@ -9,7 +9,6 @@ here, since those bring Docker's tools and an Exasol database with them. ``--mlf
 
 from __future__ import annotations
 
-import contextlib
 import os
 import urllib.parse
 import uuid
@@ -24,23 +23,24 @@ from mlflow_go.exasol.artifact_repo import BucketFSArtifactRepository
 from tests.exasol.bucketfs import SERVICE, WRITE_PASSWORD, Double, self_signed
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    group = parser.getgroup("exasol", "Exasol")
-
-    def add(option: str, **arguments: object) -> None:
-        # Exasol's plugins come first, and then the option is theirs.
-        with contextlib.suppress(ValueError):
-            group.addoption(option, **arguments)
-
-    add("--backend", action="append", default=[], help="'onprem' to test against a real BucketFS")
-    add("--itde-db-version", help="'external': the Exasol database is there already")
-    add("--bucketfs-url", help="of the real BucketFS, http[s]://host:port")
-    add("--bucketfs-username", help="its user (default: w)")
-    add("--bucketfs-password", help="the user's password")
-    add("--bucketfs-service", default=SERVICE, help="the name of its service (default: %(default)s)")
-    add("--bucketfs-bucket", default="default", help="the bucket to use (default: %(default)s)")
-    add("--mlflow-server", help="URL of a running server to test with, in place of one of our own")
-    add("--skip-slc", action="store_true", default=False, help="leave out the script-language container")
+def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
+    group = parser.getgroup("mlflow-go-exasol", "BucketFS of an Exasol database")
+    group.addoption(
+        "--mlflow-server", help="URL of a running server to test with, in place of one of our own"
+    )
+    group.addoption("--bucketfs-service", default=SERVICE, help="name of its service (default: %(default)s)")
+    group.addoption("--bucketfs-bucket", default="default", help="bucket to use (default: %(default)s)")
+    theirs = {distribution.project_name for _, distribution in pluginmanager.list_plugin_distinfo()}
+    if "pytest-exasol-backend" not in theirs:
+        group.addoption(
+            "--backend", action="append", default=[], help="'onprem': test against a real BucketFS"
+        )
+        group.addoption("--itde-db-version", help="'external': the Exasol database is there already")
+        group.addoption("--bucketfs-url", help="where the real BucketFS is, http[s]://host:port")
+        group.addoption("--bucketfs-username", help="its user (default: w)")
+        group.addoption("--bucketfs-password", help="the user's password")
+    if "pytest-exasol-slc" not in theirs:
+        group.addoption("--skip-slc", action="store_true", help="leave out the script-language container")
 
 
 def pytest_configure(config: pytest.Config) -> None:
