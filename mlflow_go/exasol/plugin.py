@@ -49,7 +49,7 @@ def _choose() -> Factory:
         )
         return _ours
     _logger.warning(
-        "%s is installed and serves exa+bfs:// and exa+bfss://; uninstall it to have mlflow-go serve them",
+        "mlflow-go leaves exa+bfs:// and exa+bfss:// to %s: uninstall that to have mlflow-go serve them",
         _EXASOLS_PLUGIN,
     )
     return factory

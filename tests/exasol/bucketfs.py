@@ -160,7 +160,7 @@ class _Handler(BaseHTTPRequestHandler):
         if bucket.public and not writing:
             return bucket
         scheme, _, given = self.headers.get("Authorization", "").partition(" ")
-        user, _, password = base64.b64decode(given).decode().partition(":")
+        user, _, password = base64.b64decode(given).decode(errors="replace").partition(":")
         if scheme != "Basic" or bucket.passwords.get(user) != password:
             self._answer(401)
             return None

@@ -96,7 +96,7 @@ def test_exasols_plugin_wins_and_ours_says_so(tmp_path: Path, theirs_first: bool
     else:
         answer = run(f"import sys; sys.path.append({str(theirs)!r})\n{_ASK}")
     assert answer.stdout.splitlines() == [f"Exasol's for {scheme}://h:1/s/b" for scheme in _SCHEMES]
-    assert answer.stderr.count("exasol-mlflow-plugin is installed and serves exa+bfs:// and exa+bfss://") == 1
+    assert answer.stderr.count("mlflow-go leaves exa+bfs:// and exa+bfss:// to exasol-mlflow-plugin") == 1
 
 
 def test_exasols_plugin_that_cannot_be_loaded_leaves_it_to_ours(tmp_path: Path) -> None:
