@@ -12,6 +12,7 @@ from pathlib import Path
 import mlflow
 import pytest
 import requests
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 from mlflow.tracking import MlflowClient
 from sklearn.linear_model import LogisticRegression
 
@@ -124,6 +125,9 @@ def test_models_come_back(
         timeout=60,
     )
     assert (shown.status_code, shown.content.decode()) == (200, "Grüße")
+
+    get_artifact_repository(run.info.artifact_uri).delete_artifacts("notes")
+    assert listed(files, run_id=run.info.run_id) == []
 
 
 def test_what_is_wrong_reaches_the_client(
