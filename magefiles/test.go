@@ -28,6 +28,7 @@ func (t Test) All() error {
 		{"test:launcher", t.Launcher},
 		{"test:parity", t.Parity},
 		{"test:client", t.Client},
+		{"test:exasol", t.Exasol},
 		{"test:browser", t.Browser},
 		{"test:reliability", t.Reliability},
 	}
@@ -65,6 +66,9 @@ func (Test) Parity() error { return runPytest("parity") }
 
 // Client runs training scripts with MLflow's client against the wheel.
 func (Test) Client() error { return runPytest("client") }
+
+// Exasol keeps artifacts on a BucketFS server of the tests' own.
+func (Test) Exasol() error { return runPytest("exasol") }
 
 // Browser opens the UI in Chromium.
 func (Test) Browser() error { return runPytest("browser") }

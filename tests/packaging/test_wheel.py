@@ -80,6 +80,7 @@ def test_metadata(wheel: Path) -> None:
     assert metadata["License-Expression"] == "Apache-2.0"
     assert "mlflow==3.17.2" in metadata.get_all("Requires-Dist", [])
     assert "mlflow-go = mlflow_go.cli:main" in entry_points
+    assert "exa+bfs = mlflow_go.exasol.plugin:" in entry_points
 
 
 def test_everything_imported_is_declared(wheel: Path) -> None:
@@ -87,26 +88,36 @@ def test_everything_imported_is_declared(wheel: Path) -> None:
         metadata = HeaderParser().parsestr(
             archive.read(f"mlflow_go-{__version__}.dist-info/METADATA").decode()
         )
-        sources = [archive.read(name) for name in archive.namelist() if name.endswith(".py")]
+        sources = {name: archive.read(name) for name in archive.namelist() if name.endswith(".py")}
+    # Windows' server, which this machine has no reason to have installed.
+    distributions = {"waitress": ["waitress"], **packages_distributions()}
+    for folder, extras in {"mlflow_go/": [], "mlflow_go/exasol/": ["exasol"]}.items():
+        imported = set()
+        for name, source in sources.items():
+            if name.startswith("mlflow_go/exasol/") == (folder == "mlflow_go/exasol/"):
+                imported |= imports(source)
+        declared = {
+            canonicalize_name(re.split(r"[^\w.-]", requirement)[0])
+            for requirement in metadata.get_all("Requires-Dist", [])
+            if "extra ==" not in requirement or any(f'extra == "{extra}"' in requirement for extra in extras)
+        }
+        missing = {
+            module
+            for module in imported - sys.stdlib_module_names - {"mlflow_go"}
+            if not declared & {canonicalize_name(name) for name in distributions.get(module, [])}
+        }
+        assert missing == set(), folder
+
+
+def imports(source: bytes) -> set[str]:
+    """Give the top-level names of all modules that a file imports."""
     imported = set()
-    for node in (node for source in sources for node in ast.walk(ast.parse(source))):
+    for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             imported |= {alias.name.partition(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             imported.add(node.module.partition(".")[0])
-    declared = {
-        canonicalize_name(re.split(r"[^\w.-]", requirement)[0])
-        for requirement in metadata.get_all("Requires-Dist", [])
-        if "extra ==" not in requirement
-    }
-    # Windows' server, which this machine has no reason to have installed.
-    distributions = {"waitress": ["waitress"], **packages_distributions()}
-    missing = {
-        module
-        for module in imported - sys.stdlib_module_names - {"mlflow_go"}
-        if not declared & {canonicalize_name(name) for name in distributions.get(module, [])}
-    }
-    assert missing == set()
+    return imported
 
 
 def test_library_exports_only_its_own_functions(wheel: Path) -> None:
