@@ -26,6 +26,9 @@ type Dialect interface { //nolint:interfacebloat // each method is one differenc
 	InsertIgnore(table string, columns, key []string, rows int) string
 	// Upsert adds rows and changes those whose key is there already.
 	Upsert(u Upsert) string
+	// Many turns an Insert, InsertIgnore or Upsert of one row into one statement for any number of
+	// rows. It is false where that is no faster than a statement with as many placeholders.
+	Many(one string, rows [][]any) (many string, args []any, ok bool)
 	// InsertReturning adds one row and says how its generated column is read.
 	InsertReturning(table string, columns []string, generated string) InsertReturning
 	// ExplicitID gives the statements that must surround an insert of 0 into a generated column,
@@ -40,6 +43,19 @@ type Dialect interface { //nolint:interfacebloat // each method is one differenc
 	LockRows() (hint, suffix string)
 	// Limit ends a SELECT that has an ORDER BY. Negative limits mean none.
 	Limit(limit, offset int) string
+	// NullsLast is an ORDER BY of an expression in which NULL follows everything, in either
+	// direction.
+	NullsLast(expression string, descending bool) string
+	// AnyOf is the condition that a column of text holds one of at least one values, and what is
+	// to be bound to it.
+	AnyOf(column string, values []string) (condition string, args []any)
+	// PlanLookUps is a statement that has the rest of a read transaction look rows up by their
+	// keys where it could read whole tables; "" where there is no need.
+	PlanLookUps() string
+	// PlanJoins is a statement that has the rest of a read transaction join some tables in a way
+	// that is good for many rows, unless statistics say that there are few; "" where there is no
+	// need.
+	PlanJoins(tables ...string) string
 
 	// Compare is a comparison of a column with placeholders as MLflow's
 	// SearchUtils.get_sql_comparison_func builds it: text compares case-sensitively, but for
@@ -50,6 +66,8 @@ type Dialect interface { //nolint:interfacebloat // each method is one differenc
 	// FoldsKeys says that a unique key may find texts the same that differ in case, accents or spaces
 	// at the end.
 	FoldsKeys() bool
+	// Index gives the statements for an index.
+	Index(index Index) IndexStatements
 	// CurrentMillis is the database clock, in milliseconds since 1970
 	// (get_current_time_millis_expression).
 	CurrentMillis() string

@@ -6,7 +6,7 @@ import (
 )
 
 // MSSQL is the dialect of Microsoft SQL Server.
-type MSSQL struct{}
+type MSSQL struct{ portable }
 
 // caseSensitive is the collation that MLflow compares text by.
 const caseSensitive = "Japanese_Bushu_Kakusu_100_CS_AS_KS_WS"
@@ -85,8 +85,14 @@ func (MSSQL) Compare(column, operator string, text bool, values int) (condition 
 	return compare(column, operator, values), 1
 }
 
-// FoldsKeys is what most collations do.
-func (MSSQL) FoldsKeys() bool { return true }
+// Index is made in one go.
+func (d MSSQL) Index(i Index) IndexStatements {
+	return IndexStatements{
+		Exists: "SELECT 1 FROM sys.indexes WHERE name = '" + i.Name + "'",
+		Create: []string{"CREATE INDEX " + d.Quote(i.Name) + i.columns(d, " DESC")},
+		Drop:   "DROP INDEX IF EXISTS " + d.Quote(i.Name) + " ON " + d.Quote(i.Table),
+	}
+}
 
 // CurrentMillis is the clock of the server.
 func (MSSQL) CurrentMillis() string {

@@ -25,6 +25,7 @@ var mssqlDriver = sequential{
 	read:       []string{readCommitted, "BEGIN TRANSACTION"},
 	write:      []string{readCommitted, "BEGIN TRANSACTION"},
 	commitment: "COMMIT TRANSACTION", undoing: "IF @@TRANCOUNT > 0 ROLLBACK TRANSACTION",
+	step: runPooled,
 }
 
 // Python's drivers for SQL Server. A bare mssql:// is pyodbc.

@@ -34,6 +34,7 @@ var mysqlDriver = sequential{
 	read:       []string{"START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY"},
 	write:      []string{readCommitted, "START TRANSACTION"},
 	commitment: "COMMIT", undoing: rollback,
+	step: runPooled,
 }
 
 // mysqlSession is what a consistent snapshot needs, whatever the server's default.

@@ -13,11 +13,12 @@ const (
 	readCommitted = "SET TRANSACTION ISOLATION LEVEL READ COMMITTED"
 )
 
-// sequential runs transactions through database/sql, one statement after another: what every driver
-// can do. A database is described by the statements that begin and end its transactions.
+// sequential runs transactions one statement after another, which every driver can do. A database is
+// described by the statements that begin and end its transactions, and by what runs a statement.
 type sequential struct {
 	read, write         []string
 	commitment, undoing string
+	step                func(ctx context.Context, tx *Tx, s step) error
 }
 
 func (d sequential) beginRead(ctx context.Context, tx *Tx) error {
@@ -38,9 +39,9 @@ func (d sequential) rollback(ctx context.Context, conn *sql.Conn) error {
 
 func (sequential) spoiled(error) bool { return false }
 
-func (sequential) run(ctx context.Context, tx *Tx, steps []step) error {
+func (d sequential) run(ctx context.Context, tx *Tx, steps []step) error {
 	for _, s := range steps {
-		if err := runStep(ctx, connection{tx}, s); err != nil {
+		if err := d.step(ctx, tx, s); err != nil {
 			return err
 		}
 	}
@@ -54,8 +55,10 @@ func (d sequential) last(ctx context.Context, tx *Tx, queries []step) error {
 	return d.run(ctx, tx, queries)
 }
 
-func runStep(ctx context.Context, c connection, s step) (err error) {
-	query := c.tx.db.rebind(s.Query)
+// runPooled runs a step through database/sql.
+func runPooled(ctx context.Context, tx *Tx, s step) (err error) {
+	c := connection{tx}
+	query := tx.db.rebind(s.Query)
 	if s.row == nil {
 		result, err := c.ExecContext(ctx, query, s.Args...)
 		if err == nil && s.affected != nil {

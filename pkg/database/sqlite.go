@@ -21,7 +21,7 @@ import (
 )
 
 // SQLite is the dialect of files.
-type SQLite struct{}
+type SQLite struct{ portable }
 
 const (
 	// busyTimeout is how long a session waits for another process (MLflow's PRAGMA busy_timeout).
@@ -96,6 +96,15 @@ func (SQLite) Limit(limit, offset int) string {
 	return limitOffset(limit, offset)
 }
 
+// NullsLast relies on NULL being less than everything.
+func (SQLite) NullsLast(expression string, descending bool) string {
+	if descending {
+		return expression + " DESC"
+	}
+
+	return expression + " NULLS LAST"
+}
+
 // Compare relies on PRAGMA case_sensitive_like, which every connection sets.
 func (SQLite) Compare(column, operator string, _ bool, values int) (condition string, repeats int) {
 	return compare(column, operator, values), 1
@@ -103,6 +112,16 @@ func (SQLite) Compare(column, operator string, _ bool, values int) (condition st
 
 // FoldsKeys keeps texts apart that differ at all.
 func (SQLite) FoldsKeys() bool { return false }
+
+// Index is made in a transaction. Its columns ascend: a migration of MLflow's that copies the table
+// would leave nothing of a DESC, and SQLite reads indexes backwards as well.
+func (d SQLite) Index(i Index) IndexStatements {
+	return IndexStatements{
+		Exists: "SELECT 1 FROM sqlite_master WHERE type = 'index' AND name = '" + i.Name + "'",
+		Create: []string{"CREATE INDEX IF NOT EXISTS " + d.Quote(i.Name) + i.columns(d, "")},
+		Drop:   "DROP INDEX IF EXISTS " + d.Quote(i.Name),
+	}
+}
 
 // CurrentMillis is the clock of this machine.
 func (SQLite) CurrentMillis() string {
@@ -125,6 +144,7 @@ func bit(value bool) string {
 // sqliteDriver is how a transaction of one's own is run.
 var sqliteDriver = sequential{
 	read: []string{"BEGIN"}, write: []string{"BEGIN IMMEDIATE"}, commitment: "COMMIT", undoing: rollback,
+	step: runDirect,
 }
 
 // sqliteConnector opens connections to one file.
@@ -211,9 +231,8 @@ func openSQLite(ctx context.Context, u *URI, o Options) (*DB, error) {
 		},
 	}
 	o.configure(db.pool)
-	// Of those who wait for a connection, database/sql serves any: some would wait for long.
-	db.turns = make(chan struct{}, o.readers())
-	db.pool.SetMaxOpenConns(cap(db.turns))
+	db.pool.SetMaxOpenConns(o.readers())
+	db.queued(o.readers())
 	if err := db.connect(ctx, func(ctx context.Context) error { return db.startWriter(ctx) }); err != nil {
 		return nil, errors.Join(err, db.pool.Close(), writing.Close())
 	}

@@ -175,6 +175,15 @@ func collect[T any](
 	}
 }
 
+// planned is a statement about the planner as the first of the selections that it is about.
+func planned(statement string) []database.Selection {
+	if statement == "" {
+		return nil
+	}
+
+	return []database.Selection{{Statement: database.Statement{Query: statement}}}
+}
+
 // queryRow is the first row of a query; without one, the error is sql.ErrNoRows.
 func queryRow[T any](
 	tx *database.Tx, scan func(scan func(...any) error) (T, error), statement string, args ...any,
@@ -222,6 +231,16 @@ func inPieces(
 	size := min(tx.Dialect().MaxParameters()/len(rows[0]), maxRowsPerStatement)
 
 	for piece := range slices.Chunk(rows, size) {
+		if len(piece) > 1 {
+			if many, args, ok := tx.Dialect().Many(statement(1), piece); ok {
+				if err := exec(many, args...); err != nil {
+					return err
+				}
+
+				continue
+			}
+		}
+
 		args := make([]any, 0, len(piece)*len(piece[0]))
 		for _, row := range piece {
 			args = append(args, row...)
@@ -233,6 +252,13 @@ func inPieces(
 	}
 
 	return nil
+}
+
+// scanText reads a row of one text.
+func scanText(scan func(...any) error) (text string, err error) {
+	err = scan(&text)
+
+	return text, err
 }
 
 // runID is the run that a request names: clients before MLflow 1.0 called it run_uuid.
