@@ -155,7 +155,11 @@ def private_mariadb() -> Iterator[str]:
         stdout=subprocess.DEVNULL,
     )
     settings = {"port": port, "bind-address": "127.0.0.1", "max-connections": 400, "socket": data / "socket"}
-    settings |= {"innodb-flush-log-at-trx-commit": 0, "innodb-flush-method": "nosync", "innodb-doublewrite": 0}
+    settings |= {
+        "innodb-flush-log-at-trx-commit": 0,
+        "innodb-flush-method": "nosync",
+        "innodb-doublewrite": 0,
+    }
     settings |= {"pid-file": data / "pid", "innodb-stats-persistent": 0}
     server = ["/usr/sbin/mariadbd", *as_me, *(f"--{name}={value}" for name, value in settings.items())]
 
