@@ -34,8 +34,7 @@ GOLANGCI_LINT = "github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0"
 DEBIAN_PACKAGES = {
     # what to look for: the package that has it
     "usr/lib/postgresql/*/bin/initdb": "postgresql",
-    "usr/sbin/mariadbd": "mariadb-server-core",
-    "usr/bin/my_print_defaults": "mariadb-client-core",  # which installing a database asks
+    "usr/sbin/mariadbd": "mariadb-server",
     "usr/bin/chromium": "chromium",
     "usr/bin/chromedriver": "chromium-driver",
     "usr/bin/git": "git",
@@ -150,13 +149,19 @@ def private_mariadb() -> Iterator[str]:
     as_me = ["--no-defaults", f"--datadir={data}/db"]
     if os.geteuid() == 0:  # MariaDB asks whether that is meant
         as_me.append("--user=root")
-    run(
-        *("mariadb-install-db", *as_me, "--auth-root-authentication-method=normal", "--skip-test-db"),
-        stdout=subprocess.DEVNULL,
-    )
-    settings = {"port": port, "bind-address": "127.0.0.1", "max-connections": 400, "socket": data / "socket"}
-    settings |= {"innodb-flush-log-at-trx-commit": 0, "innodb-flush-method": "nosync", "innodb-doublewrite": 0}
-    settings |= {"pid-file": data / "pid", "innodb-stats-persistent": 0}
+    install = ["--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve"]
+    run("mariadb-install-db", *as_me, *install, stdout=subprocess.DEVNULL)
+    settings = {
+        "bind-address": "127.0.0.1",
+        "innodb-doublewrite": 0,
+        "innodb-flush-log-at-trx-commit": 0,
+        "innodb-stats-persistent": 0,
+        "loose-innodb-flush-method": "nosync",
+        "max-connections": 400,
+        "pid-file": data / "pid",
+        "port": port,
+        "socket": data / "socket",
+    }
     server = ["/usr/sbin/mariadbd", *as_me, *(f"--{name}={value}" for name, value in settings.items())]
 
     def is_ready() -> bool:

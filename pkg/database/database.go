@@ -164,8 +164,8 @@ func (db *DB) Close() error {
 // txKey marks the context of a transaction with its database.
 type txKey struct{}
 
-// Read runs fn in a transaction that sees one snapshot and can't write. fn may run again. Drivers'
-// errors come back with MLflow's codes.
+// Read runs fn in a transaction that sees one snapshot and can't write; SQL Server shows each statement
+// what is committed and would let it write. fn may run again. Drivers' errors come back with MLflow's codes.
 func (db *DB) Read(ctx context.Context, fn func(tx *Tx) error) error {
 	if err := db.enter(ctx); err != nil {
 		return err

@@ -17,8 +17,8 @@ const DefaultPatience = busyTimeout
 // MySQLConfig is what a URI comes down to.
 var MySQLConfig = mysqlConfig
 
-// HasWindowFunctions says whether a server of a version is served.
-var HasWindowFunctions = hasWindowFunctions
+// SupportsMySQL says whether a server with these variables is served.
+var SupportsMySQL = supportsMySQL
 
 // SetDialect has all statements made and sent by another dialect.
 func (db *DB) SetDialect(d Dialect) { db.dialect, db.rebound = d, newRebound(d) }

@@ -455,6 +455,11 @@ func checkMySQL(ctx context.Context, pool *sql.DB) error {
 	if err := rows.Err(); err != nil {
 		return fmt.Errorf("asking for the server's version: %w", err)
 	}
+
+	return supportsMySQL(variables)
+}
+
+func supportsMySQL(variables map[string]string) error {
 	if !hasWindowFunctions(variables["version"]) {
 		return unsupported("the server's version %s: MySQL 8 and MariaDB 10.3 are the first", variables["version"])
 	}

@@ -333,12 +333,22 @@ func TestMySQLConfig(t *testing.T) {
 	})
 }
 
-func TestMySQLVersions(t *testing.T) {
+func TestMySQLServers(t *testing.T) {
 	for version, native := range map[string]bool{
 		"8.0.36": true, "8.4.2": true, "9.1.0": true, "8.0.35-0ubuntu0.22.04.1": true, "10.11.6-MariaDB-0+deb12u1": true,
 		"5.5.5-10.6.12-MariaDB": true, "11.4.2-MariaDB": true, "5.7.44": false, "10.2.44-MariaDB": false, "strange": false,
 	} {
-		require.Equal(t, native, database.HasWindowFunctions(version), version)
+		err := database.SupportsMySQL(map[string]string{"version": version, "log_bin": "OFF", "binlog_format": "STATEMENT"})
+		if native {
+			require.NoError(t, err, version)
+		} else {
+			require.ErrorIs(t, err, database.ErrUnsupported)
+			require.ErrorContains(t, err, version)
+		}
+	}
+	for format, native := range map[string]bool{"ROW": true, "MIXED": true, "STATEMENT": false} {
+		err := database.SupportsMySQL(map[string]string{"version": "8.0.36", "log_bin": "ON", "binlog_format": format})
+		require.Equal(t, !native, errors.Is(err, database.ErrUnsupported), format)
 	}
 }
 

@@ -19,7 +19,7 @@ def main() -> None:
 
     # Creating the default experiment leaves its connection to MySQL without any SQL mode, which
     # then cuts long texts off.
-    handlers._get_tracking_store()._dispose_engine()
+    handlers._get_tracking_store()._dispose_engine()  # noqa: SLF001 -- MLflow has no other way
 
     client = app.test_client()
     for line in sys.stdin:

@@ -64,8 +64,8 @@ CASES = (
         new_experiment(),
         new_run(),
         *(
-            post("runs/log-inputs", {"run_id": "${run}", "datasets": [{"dataset": {**_DATASET, "name": name}}]})
-            for name in ("data", "Data", "data")
+            post("runs/log-inputs", {"run_id": "${run}", "datasets": [{"dataset": dataset}]})
+            for dataset in ({**_DATASET, "name": name} for name in ("data", "Data", "data"))
         ),
         _RUN,
     ),
@@ -93,7 +93,10 @@ CASES = (
                         *("= 'val'", "!= 'val'", "LIKE 'v%'", "LIKE 'V%'", "ILIKE 'v%'", "!= 'Val'"),
                     )
                 ),
-                *(f"tags.Key {comparison}" for comparison in ("= 'Väl'", "= 'Val '", "ILIKE 'val%'", "= 'Väl '")),
+                *(
+                    f"tags.Key {comparison}"
+                    for comparison in ("= 'Väl'", "= 'Val '", "ILIKE 'val%'", "= 'Väl '")
+                ),
             )
         ),
     ),
