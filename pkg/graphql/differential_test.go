@@ -1,16 +1,12 @@
 package graphql_test
 
 import (
-	"bufio"
 	_ "embed"
 	"encoding/json"
 	"fmt"
-	"io"
 	"math"
 	"math/rand/v2"
 	"net/http"
-	"os"
-	"os/exec"
 	"strings"
 	"testing"
 
@@ -22,61 +18,22 @@ import (
 	"github.com/mlflow/mlflow-go/pkg/graphql"
 	"github.com/mlflow/mlflow-go/pkg/handlers"
 	"github.com/mlflow/mlflow-go/pkg/protos"
+	"github.com/mlflow/mlflow-go/pkg/pythontest"
 	"github.com/mlflow/mlflow-go/pkg/tracking"
 )
 
 //go:embed testdata/oracle.py
 var oracleScript string
 
-// oracle is MLflow's own server on the same database.
-type oracle struct {
-	input  io.Writer
-	output *bufio.Reader
-}
-
 type answer struct {
 	Status int    `json:"status"`
 	Body   string `json:"body"`
 }
 
-func newOracle(t *testing.T, uri string) *oracle {
-	t.Helper()
-
-	python := os.Getenv("MLFLOW_GO_TEST_PYTHON")
-	require.NotEmpty(t, python, "set MLFLOW_GO_TEST_PYTHON to a Python that has MLflow")
-
-	command := exec.CommandContext(t.Context(), python, "-c", oracleScript, uri)
-	input, err := command.StdinPipe()
-	require.NoError(t, err)
-	output, err := command.StdoutPipe()
-	require.NoError(t, err)
-	require.NoError(t, command.Start())
-	t.Cleanup(func() {
-		_ = input.Close()
-		_ = command.Wait()
-	})
-
-	return &oracle{input: input, output: bufio.NewReader(output)}
-}
-
-func (o *oracle) answer(t *testing.T, body []byte) answer {
-	t.Helper()
-
-	_, err := o.input.Write(append(body, '\n'))
-	require.NoError(t, err)
-	line, err := o.output.ReadBytes('\n')
-	require.NoError(t, err, "the oracle has ended")
-
-	var got answer
-	require.NoError(t, json.Unmarshal(line, &got))
-
-	return got
-}
-
 // fixture is a service on a database with two runs.
 type fixture struct {
 	service *graphql.Service
-	oracle  *oracle
+	oracle  *pythontest.Oracle // MLflow's own server, on the same database
 	runs    []string
 }
 
@@ -94,7 +51,12 @@ func newFixture(t *testing.T) *fixture {
 	require.NoError(t, store.Initialize(t.Context()))
 
 	service := handlers.Tracking(store, handlers.Locations{})
-	fixture := &fixture{oracle: newOracle(t, uri)}
+
+	oracle, err := pythontest.Start(nil, "-c", oracleScript, uri)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = oracle.Close() })
+
+	fixture := &fixture{oracle: oracle}
 
 	for i, value := range []float64{math.NaN(), math.Inf(1)} {
 		created, err := service.CreateRun(t.Context(), &protos.CreateRun{
@@ -150,7 +112,9 @@ func (f *fixture) compare(t *testing.T, body map[string]any) {
 	text, err := json.Marshal(body)
 	require.NoError(t, err)
 
-	want := f.oracle.answer(t, text)
+	var want answer
+
+	f.oracle.Ask(t, body, &want)
 
 	parsed, err := codec.Parse(string(text))
 	require.NoError(t, err)

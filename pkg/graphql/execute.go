@@ -104,7 +104,7 @@ func (s *Service) Execute(ctx context.Context, request Request) (*Answer, error)
 
 	run := &execution{Service: s, variables: variables}
 
-	return &Answer{Data: run.object(ctx, root, nil, operation.SelectionSet), Errors: run.errors}, nil
+	return &Answer{Data: run.object(ctx, root, nil, collect(operation.SelectionSet, nil)), Errors: run.errors}, nil
 }
 
 // choose finds the operation to execute.
@@ -161,10 +161,23 @@ type execution struct {
 	errors    []string
 }
 
-// group is the selections of one member of an answer.
+// group is one member of an answer, with the fields that ask for it.
 type group struct {
 	name   string
 	fields []*ast.Field
+	// below are the members of it in turn; see members.
+	below []*group
+}
+
+// members are what is selected of the group's value. They are the same for each item of a list.
+func (g *group) members() []*group {
+	if g.below == nil {
+		for _, field := range g.fields {
+			g.below = collect(field.SelectionSet, g.below)
+		}
+	}
+
+	return g.below
 }
 
 // collect gathers the fields that are selected of an object, by the names that they have in the answer.
@@ -199,11 +212,11 @@ func collect(selections ast.SelectionSet, groups []*group) []*group {
 // object answers the selected fields of an object. A field that fails is null, and the failure's message
 // joins the errors; every field of MLflow's schema may be null.
 func (e *execution) object(
-	ctx context.Context, definition *ast.Definition, value any, selections ast.SelectionSet,
+	ctx context.Context, definition *ast.Definition, value any, groups []*group,
 ) *codec.Raw {
 	answer := &codec.Raw{}
 
-	for _, group := range collect(selections, nil) {
+	for _, group := range groups {
 		field := group.fields[0]
 
 		if field.Name == typenameField {
@@ -220,12 +233,7 @@ func (e *execution) object(
 			continue
 		}
 
-		var merged ast.SelectionSet
-		for _, each := range group.fields {
-			merged = append(merged, each.SelectionSet...)
-		}
-
-		answer.Set(group.name, e.complete(ctx, field.Definition.Type, resolved, merged))
+		answer.Set(group.name, e.complete(ctx, field.Definition.Type, resolved, group))
 	}
 
 	return answer
@@ -240,7 +248,7 @@ func (e *execution) field(ctx context.Context, definition *ast.Definition, value
 }
 
 // complete makes the answer for a value of a type.
-func (e *execution) complete(ctx context.Context, expected *ast.Type, value any, selections ast.SelectionSet) any {
+func (e *execution) complete(ctx context.Context, expected *ast.Type, value any, group *group) any {
 	if value == nil {
 		return nil
 	}
@@ -248,7 +256,7 @@ func (e *execution) complete(ctx context.Context, expected *ast.Type, value any,
 	if items, isList := value.([]any); isList && expected.Elem != nil {
 		completed := make([]any, len(items))
 		for i, item := range items {
-			completed[i] = e.complete(ctx, expected.Elem, item, selections)
+			completed[i] = e.complete(ctx, expected.Elem, item, group)
 		}
 
 		return completed
@@ -256,7 +264,7 @@ func (e *execution) complete(ctx context.Context, expected *ast.Type, value any,
 
 	definition := e.schema.Types[expected.Name()]
 	if definition.Kind == ast.Object {
-		return e.object(ctx, definition, value, selections)
+		return e.object(ctx, definition, value, group.members())
 	}
 
 	serialized, wrong := serialize(definition.Name, value)
