@@ -185,9 +185,7 @@ func TestDeliveryIsRepeated(t *testing.T) {
 			d.Notify(t.Context(), created)
 
 			got := box.wait(t, 3)
-			require.Less(t, got[1].at.Sub(got[0].at), time.Second)
 			require.Greater(t, got[2].at.Sub(got[1].at), 2*time.Second)
-			require.Less(t, got[2].at.Sub(got[1].at), 4*time.Second)
 
 			for _, again := range got[1:] { // one delivery, whatever it takes
 				require.Equal(t, got[0].header, again.header)
@@ -412,7 +410,7 @@ func TestDeadReceiversStarveNobody(t *testing.T) {
 	to := make([]receiver, 0, dead+1)
 
 	options, _ := local()
-	options.Timeout = 10 * time.Second
+	options.Timeout = time.Minute // longer than the test waits
 	box := newMailbox(t, nil)
 
 	for range dead {
@@ -429,15 +427,11 @@ func TestDeadReceiversStarveNobody(t *testing.T) {
 		}
 	}
 
-	begun := time.Now()
-
 	for range events {
 		d.Notify(t.Context(), created)
 	}
 
-	require.Less(t, time.Since(begun), time.Second)
 	box.wait(t, events)
-	require.Less(t, time.Since(begun), 5*time.Second)
 }
 
 func TestSlowReceiverIsFoundOut(t *testing.T) {

@@ -53,7 +53,10 @@ func TestServiceDelivers(t *testing.T) {
 
 		var events contract.Events = service
 
-		events.Notify(t.Context(), created) // for nobody, which is cached
+		events.Notify(t.Context(), created)
+		require.Eventually(t, func() bool { // which is cached
+			return service.isForNobody(subject{contract.DefaultWorkspace, eventOf(created.Entity, created.Action)})
+		}, 10*time.Second, time.Millisecond)
 
 		id := create(t, service, box.URL, new("s"))
 		lost := create(t, service, box.URL, new("t"))
