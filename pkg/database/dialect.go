@@ -37,6 +37,19 @@ type Dialect interface { //nolint:interfacebloat // each method is one differenc
 	LockRows() (hint, suffix string)
 	// Limit ends a SELECT that has an ORDER BY. Negative limits mean none.
 	Limit(limit, offset int) string
+	// NullsLast is an ORDER BY of an expression in which NULL follows everything, in either
+	// direction.
+	NullsLast(expression string, descending bool) string
+	// AnyOf is the condition that a column of text holds one of at least one values, and what is
+	// to be bound to it.
+	AnyOf(column string, values []string) (condition string, args []any)
+	// PlanLookUps is a statement that has the rest of a read transaction look rows up by their
+	// keys where it could read whole tables; "" where there is no need.
+	PlanLookUps() string
+	// PlanJoins is a statement that has the rest of a read transaction join some tables in a way
+	// that is good for many rows, unless statistics say that there are few; "" where there is no
+	// need.
+	PlanJoins(tables ...string) string
 
 	// Compare is a comparison of a column with placeholders as MLflow's
 	// SearchUtils.get_sql_comparison_func builds it: text compares case-sensitively, but for

@@ -6,7 +6,7 @@ import (
 )
 
 // MSSQL is the dialect of Microsoft SQL Server. Open doesn't take it yet.
-type MSSQL struct{}
+type MSSQL struct{ portable }
 
 // caseSensitive is the collation that MLflow compares text by.
 const caseSensitive = "Japanese_Bushu_Kakusu_100_CS_AS_KS_WS"

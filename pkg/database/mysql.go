@@ -6,7 +6,7 @@ import (
 )
 
 // MySQL is the dialect of MySQL and MariaDB. Open doesn't take it yet.
-type MySQL struct{}
+type MySQL struct{ portable }
 
 // maxMySQLParameters is what a prepared statement can count.
 const maxMySQLParameters = 65535

@@ -76,6 +76,34 @@ func (PostgreSQL) LockRows() (hint, suffix string) { return "", " FOR UPDATE" }
 // Limit ends a SELECT.
 func (PostgreSQL) Limit(limit, offset int) string { return limitOffset(limit, offset) }
 
+// NullsLast is what ascending order does, and can be said of a descending one. A sort by two keys,
+// the first of them a CASE, takes thrice as long.
+func (PostgreSQL) NullsLast(expression string, descending bool) string {
+	if descending {
+		return expression + " DESC NULLS LAST"
+	}
+
+	return expression
+}
+
+// AnyOf binds one array: a list of placeholders would be another statement to prepare for each
+// number of values.
+func (PostgreSQL) AnyOf(column string, values []string) (condition string, args []any) {
+	return column + " = ANY(?::varchar[])", []any{values}
+}
+
+// PlanLookUps forbids what the planner takes for cheap before the first ANALYZE, when it believes
+// that each of a hundred keys finds a two-hundredth of the table.
+func (PostgreSQL) PlanLookUps() string { return "SET LOCAL enable_seqscan = off" }
+
+// PlanJoins forbids nested loops before the first ANALYZE: the planner, which then believes that a
+// condition leaves one row, nests joins that have no index to help them. Of 10,000 runs, that took
+// 12 s where a hash join takes 12 ms.
+func (PostgreSQL) PlanJoins(tables ...string) string {
+	return "SELECT set_config('enable_nestloop', 'off', true) WHERE EXISTS (SELECT FROM pg_catalog.pg_class WHERE " +
+		"oid IN ('" + strings.Join(tables, "'::regclass, '") + "'::regclass) AND reltuples < 0)"
+}
+
 // Compare has an ILIKE of its own.
 func (PostgreSQL) Compare(column, operator string, _ bool, values int) (condition string, repeats int) {
 	if operator == "ILIKE" {

@@ -21,7 +21,7 @@ import (
 )
 
 // SQLite is the dialect of files.
-type SQLite struct{}
+type SQLite struct{ portable }
 
 const (
 	// busyTimeout is how long a session waits for another process (MLflow's PRAGMA busy_timeout).
@@ -91,6 +91,15 @@ func (SQLite) Limit(limit, offset int) string {
 	}
 
 	return limitOffset(limit, offset)
+}
+
+// NullsLast relies on NULL being less than everything.
+func (SQLite) NullsLast(expression string, descending bool) string {
+	if descending {
+		return expression + " DESC"
+	}
+
+	return expression + " NULLS LAST"
 }
 
 // Compare relies on PRAGMA case_sensitive_like, which every connection sets.

@@ -69,7 +69,8 @@ type step struct {
 type Selection struct {
 	Statement
 
-	// Row is called for each row with its Scan. It can't use the transaction.
+	// Row is called for each row with its Scan. It can't use the transaction. Without it, what the
+	// statement answers is dropped.
 	Row func(scan func(dest ...any) error) error
 }
 

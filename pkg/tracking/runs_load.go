@@ -3,7 +3,6 @@ package tracking
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/mlflow/mlflow-go/pkg/database"
 	"github.com/mlflow/mlflow-go/pkg/protos"
@@ -20,7 +19,9 @@ func loadRuns(tx *database.Tx, ids []string) ([]*protos.Run, error) {
 
 	for piece := range slices.Chunk(ids, runsPerStatement) {
 		page := newRunPage(piece...)
-		if err := tx.Select(page.everything(tx.Dialect())...); err != nil {
+
+		selections := append(planned(tx.Dialect().PlanLookUps()), page.everything(tx.Dialect())...)
+		if err := tx.Select(selections...); err != nil {
 			return nil, fmt.Errorf("reading runs: %w", err)
 		}
 
@@ -36,19 +37,18 @@ func loadRuns(tx *database.Tx, ids []string) ([]*protos.Run, error) {
 type runPage struct {
 	runs   []*protos.Run
 	places map[string]int // of a run's ID in runs
-	ids    []any
+	ids    []string
 }
 
 // newRunPage has runs without any data.
 func newRunPage(ids ...string) *runPage {
 	p := &runPage{
-		runs: make([]*protos.Run, len(ids)), places: make(map[string]int, len(ids)), ids: make([]any, len(ids)),
+		runs: make([]*protos.Run, len(ids)), places: make(map[string]int, len(ids)), ids: ids,
 	}
 
 	for i, id := range ids {
 		p.runs[i] = &protos.Run{Data: &protos.RunData{}, Inputs: &protos.RunInputs{}, Outputs: &protos.RunOutputs{}}
 		p.places[id] = i
-		p.ids[i] = id
 	}
 
 	return p
@@ -57,7 +57,8 @@ func newRunPage(ids ...string) *runPage {
 // everything selects the runs themselves and all that was logged to them.
 func (p *runPage) everything(dialect database.Dialect) []database.Selection {
 	return []database.Selection{
-		p.infos(), p.latestMetrics(dialect), p.params(dialect), p.tags(dialect), p.datasets(), p.outputModels(),
+		p.infos(dialect), p.latestMetrics(dialect), p.params(dialect), p.tags(dialect), p.datasets(dialect),
+		p.outputModels(dialect),
 	}
 }
 
@@ -70,17 +71,20 @@ func (p *runPage) complete() {
 	}
 }
 
-// each is a query that goes up to and with the IN that the runs' IDs follow. Its first column must
-// be a run's ID. The other columns are scanned into what next gives, and then add is called with
-// the run.
-func (p *runPage) each(upToIn, rest string, next func() []any, add func(run *protos.Run) error) database.Selection {
+// each is a query that goes up to and with WHERE, of rows whose column owner, the first that is
+// selected, is the ID of one of the runs. The other columns are scanned into what next gives, and
+// then add is called with the run.
+func (p *runPage) each(
+	dialect database.Dialect, query, owner string, next func() []any, add func(run *protos.Run) error,
+) database.Selection {
 	var (
-		id      string
-		columns = []any{&id}
+		id              string
+		columns         = []any{&id}
+		condition, args = dialect.AnyOf(owner, p.ids)
 	)
 
 	return database.Selection{
-		Statement: database.Statement{Query: upToIn + " (?" + strings.Repeat(", ?", len(p.ids)-1) + ")" + rest, Args: p.ids},
+		Statement: database.Statement{Query: query + " " + condition, Args: args},
 		Row: func(scan func(...any) error) error {
 			columns = append(columns[:1], next()...)
 			if err := scan(columns...); err != nil {
@@ -92,12 +96,11 @@ func (p *runPage) each(upToIn, rest string, next func() []any, add func(run *pro
 	}
 }
 
-func (p *runPage) infos() database.Selection {
+func (p *runPage) infos(dialect database.Dialect) database.Selection {
+	condition, args := dialect.AnyOf("run_uuid", p.ids)
+
 	return database.Selection{
-		Statement: database.Statement{
-			Query: "SELECT " + runColumns + " FROM runs WHERE run_uuid IN (?" + strings.Repeat(", ?", len(p.ids)-1) + ")",
-			Args:  p.ids,
-		},
+		Statement: database.Statement{Query: "SELECT " + runColumns + " FROM runs WHERE " + condition, Args: args},
 		Row: func(scan func(...any) error) error {
 			row, err := scanRun(scan)
 			if err != nil {
@@ -117,8 +120,8 @@ func (p *runPage) latestMetrics(dialect database.Dialect) database.Selection {
 		columns = []any{&m.key, &m.value, &m.timestamp, &m.step, &m.isNaN}
 	)
 
-	return p.each("SELECT run_uuid, "+dialect.Quote("key")+
-		", value, timestamp, step, is_nan FROM latest_metrics WHERE run_uuid IN", "",
+	return p.each(dialect, "SELECT run_uuid, "+dialect.Quote("key")+
+		", value, timestamp, step, is_nan FROM latest_metrics WHERE", "run_uuid",
 		func() []any { return columns },
 		func(run *protos.Run) error {
 			run.Data.Metrics = append(run.Data.Metrics, m.message())
@@ -132,7 +135,7 @@ func (p *runPage) params(dialect database.Dialect) database.Selection {
 
 	columns := []any{&key, &value}
 
-	return p.each("SELECT run_uuid, "+dialect.Quote("key")+", value FROM params WHERE run_uuid IN", "",
+	return p.each(dialect, "SELECT run_uuid, "+dialect.Quote("key")+", value FROM params WHERE", "run_uuid",
 		func() []any { return columns },
 		func(run *protos.Run) error {
 			run.Data.Params = append(run.Data.Params, &protos.Param{Key: key, Value: value})
@@ -146,7 +149,7 @@ func (p *runPage) tags(dialect database.Dialect) database.Selection {
 
 	columns := []any{&key, &value}
 
-	return p.each("SELECT run_uuid, "+dialect.Quote("key")+", value FROM tags WHERE run_uuid IN", "",
+	return p.each(dialect, "SELECT run_uuid, "+dialect.Quote("key")+", value FROM tags WHERE", "run_uuid",
 		func() []any { return columns },
 		func(run *protos.Run) error {
 			run.Data.Tags = append(run.Data.Tags, &protos.RunTag{Key: key, Value: value})
@@ -157,7 +160,7 @@ func (p *runPage) tags(dialect database.Dialect) database.Selection {
 
 // datasets selects the datasets that runs were given, each once for a run, with the tags of all of
 // its inputs (SqlAlchemyStore._get_run_inputs).
-func (p *runPage) datasets() database.Selection {
+func (p *runPage) datasets(dialect database.Dialect) database.Selection {
 	type use struct {
 		run  *protos.Run
 		uuid string
@@ -170,11 +173,11 @@ func (p *runPage) datasets() database.Selection {
 		key, value *string
 	)
 
-	return p.each(`SELECT i.destination_id, d.dataset_uuid, d.name, d.digest, d.dataset_source_type, d.dataset_source,
+	return p.each(dialect, `SELECT i.destination_id, d.dataset_uuid, d.name, d.digest, d.dataset_source_type, d.dataset_source,
 	d.dataset_schema, d.dataset_profile, t.name, t.value
 FROM inputs i JOIN datasets d ON i.source_id = d.dataset_uuid
 	LEFT OUTER JOIN input_tags t ON t.input_uuid = i.input_uuid
-WHERE i.destination_type = 'RUN' AND i.destination_id IN`, " ORDER BY i.destination_id",
+WHERE i.destination_type = 'RUN' AND`, "i.destination_id",
 		func() []any {
 			dataset = &protos.Dataset{}
 
@@ -212,15 +215,15 @@ func datasetMessage(d *protos.Dataset) *protos.Dataset {
 	return d
 }
 
-func (p *runPage) outputModels() database.Selection {
+func (p *runPage) outputModels(dialect database.Dialect) database.Selection {
 	var (
 		id      string
 		step    int64
 		columns = []any{&id, &step}
 	)
 
-	return p.each("SELECT source_id, destination_id, step FROM inputs WHERE source_type = 'RUN_OUTPUT' "+
-		"AND destination_type = 'MODEL_OUTPUT' AND source_id IN", "",
+	return p.each(dialect, "SELECT source_id, destination_id, step FROM inputs WHERE source_type = 'RUN_OUTPUT' "+
+		"AND destination_type = 'MODEL_OUTPUT' AND", "source_id",
 		func() []any { return columns },
 		func(run *protos.Run) error {
 			run.Outputs.ModelOutputs = append(run.Outputs.ModelOutputs,

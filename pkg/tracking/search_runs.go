@@ -48,8 +48,9 @@ func (s *Store) SearchRuns(ctx context.Context, request *protos.SearchRuns) (*pr
 	statement, args := c.statement("r.run_uuid", "runs r", maxResults+1, wanted.Offset)
 
 	return read(ctx, s, func(tx *database.Tx) (*protos.SearchRuns_Response, error) {
-		found, err := query(tx, scanText, statement, args...)
-		if err != nil {
+		var found []string
+
+		if err := tx.Select(append(planned(c.plan()), collect(&found, scanText, statement, args...))...); err != nil {
 			return nil, fmt.Errorf("searching runs: %w", err)
 		}
 
@@ -142,6 +143,15 @@ func (c *clauses) runCondition(alias string, comparison search.Comparison) {
 	default:
 		c.attributeCondition(comparison)
 	}
+}
+
+// plan is the statement that says how to join what was logged, "" without a join.
+func (c *clauses) plan() string {
+	if c.joins.Len() == 0 {
+		return ""
+	}
+
+	return c.dialect.PlanJoins("runs", "latest_metrics", "params", "tags")
 }
 
 // isLogged is the condition that something with a key, to be bound, was logged to the run.
@@ -238,11 +248,12 @@ func (c *clauses) runOrder(alias string, order search.Order) {
 			alias+"."+c.dialect.Quote("key")+" = ?", order.Key)
 	}
 
-	rank := "CASE WHEN " + column + " IS NULL THEN 1 ELSE 0 END"
 	if order.Kind == search.Metric {
-		rank = "CASE WHEN " + alias + ".is_nan = " + c.dialect.Boolean(true) + " THEN 1 WHEN " + column +
-			" IS NULL THEN 2 ELSE 0 END"
+		c.orders = append(c.orders, "CASE WHEN "+alias+".is_nan = "+c.dialect.Boolean(true)+" THEN 1 WHEN "+column+
+			" IS NULL THEN 2 ELSE 0 END", direction(column, order.Ascending))
+
+		return
 	}
 
-	c.orders = append(c.orders, rank, direction(column, order.Ascending))
+	c.orders = append(c.orders, c.dialect.NullsLast(column, !order.Ascending))
 }

@@ -175,6 +175,15 @@ func collect[T any](
 	}
 }
 
+// planned is a statement about the planner as the first of the selections that it is about.
+func planned(statement string) []database.Selection {
+	if statement == "" {
+		return nil
+	}
+
+	return []database.Selection{{Statement: database.Statement{Query: statement}}}
+}
+
 // queryRow is the first row of a query; without one, the error is sql.ErrNoRows.
 func queryRow[T any](
 	tx *database.Tx, scan func(scan func(...any) error) (T, error), statement string, args ...any,

@@ -1,0 +1,30 @@
+package database
+
+// portable is what dialects do alike unless they know better.
+type portable struct{}
+
+// NullsLast sorts by whether there is a value first.
+func (portable) NullsLast(expression string, descending bool) string {
+	text := "CASE WHEN " + expression + " IS NULL THEN 1 ELSE 0 END, " + expression
+	if descending {
+		text += " DESC"
+	}
+
+	return text
+}
+
+// AnyOf is IN.
+func (portable) AnyOf(column string, values []string) (condition string, args []any) {
+	args = make([]any, len(values))
+	for i, value := range values {
+		args[i] = value
+	}
+
+	return compare(column, in, len(values)), args
+}
+
+// PlanLookUps needs nothing.
+func (portable) PlanLookUps() string { return "" }
+
+// PlanJoins needs nothing.
+func (portable) PlanJoins(...string) string { return "" }
