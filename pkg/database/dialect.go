@@ -57,6 +57,8 @@ type Dialect interface { //nolint:interfacebloat // each method is one differenc
 	// number of values (1 but for IN and NOT IN). Repeats says how many times the values are to
 	// be bound, all of them in order each time.
 	Compare(column, operator string, text bool, values int) (condition string, repeats int)
+	// ExactText says whether texts that = takes for the same always are.
+	ExactText() bool
 	// CurrentMillis is the database clock, in milliseconds since 1970
 	// (get_current_time_millis_expression).
 	CurrentMillis() string

@@ -28,3 +28,6 @@ func (portable) PlanLookUps() string { return "" }
 
 // PlanJoins needs nothing.
 func (portable) PlanJoins(...string) string { return "" }
+
+// ExactText doubts it: collations may leave out case, accents or trailing blanks.
+func (portable) ExactText() bool { return false }

@@ -113,6 +113,9 @@ func (PostgreSQL) Compare(column, operator string, _ bool, values int) (conditio
 	return compare(column, operator, values), 1
 }
 
+// ExactText is what MLflow's columns compare by.
+func (PostgreSQL) ExactText() bool { return true }
+
 // CurrentMillis is the clock of the server, at the transaction's start.
 func (PostgreSQL) CurrentMillis() string { return "floor(EXTRACT(epoch FROM now()) * 1000)" }
 

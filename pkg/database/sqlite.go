@@ -107,6 +107,9 @@ func (SQLite) Compare(column, operator string, _ bool, values int) (condition st
 	return compare(column, operator, values), 1
 }
 
+// ExactText is what MLflow's columns compare by.
+func (SQLite) ExactText() bool { return true }
+
 // CurrentMillis is the clock of this machine.
 func (SQLite) CurrentMillis() string {
 	return "CAST((julianday('now') - julianday('1970-01-01')) * 86400000 AS BIGINT)"
@@ -280,35 +283,12 @@ func (sqliteDriver) spoiled(error) bool { return false }
 
 func (sqliteDriver) run(ctx context.Context, tx *Tx, steps []step) error {
 	for _, s := range steps {
-		if err := runStep(ctx, connection{tx}, s); err != nil {
+		if err := runDirect(ctx, tx, s); err != nil {
 			return err
 		}
 	}
 
 	return nil
-}
-
-func runStep(ctx context.Context, c connection, s step) (err error) {
-	if s.row == nil {
-		result, err := c.ExecContext(ctx, s.Query, s.Args...)
-		if err == nil && s.affected != nil {
-			*s.affected, err = result.RowsAffected()
-		}
-
-		return err
-	}
-	rows, err := c.QueryContext(ctx, s.Query, s.Args...)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, rows.Close()) }()
-	for rows.Next() {
-		if err := s.row(rows.Scan); err != nil {
-			return err
-		}
-	}
-
-	return rows.Err()
 }
 
 func (d sqliteDriver) later(tx *Tx, s step) error { return d.run(tx.ctx, tx, []step{s}) }

@@ -36,20 +36,36 @@ func stored(m *protos.Metric) metric {
 	return s
 }
 
-// message is the metric as clients see it (SqlMetric.to_mlflow_entity).
+// point is a metric as clients see it (SqlMetric.to_mlflow_entity), with its values beside it: a
+// history of a thousand points has five thousand values, and as many allocations otherwise.
+type point struct {
+	protos.Metric
+
+	key             string
+	value           float64
+	timestamp, step int64
+}
+
+// message is the metric as clients see it.
 func (m metric) message() *protos.Metric {
-	value := m.value
+	p := &point{}
+	p.set(m)
+
+	return &p.Metric
+}
+
+// set gives a point its values.
+func (p *point) set(m metric) {
+	p.key, p.value, p.timestamp, p.step = m.key, m.value, m.timestamp, m.step
 	if m.isNaN {
-		value = math.NaN()
+		p.value = math.NaN()
 	}
 
-	return &protos.Metric{
-		Key:       new(m.key),
-		Value:     new(value),
-		Timestamp: new(m.timestamp),
-		Step:      new(m.step),
-	}
+	p.Key, p.Value, p.Timestamp, p.Step = &p.key, &p.value, &p.timestamp, &p.step
 }
+
+// pointsAtOnce is how many points of a history are allocated together.
+const pointsAtOnce = 64
 
 // newer says whether a metric replaces another one as a run's latest: by step, then time, then
 // value, where NaN counts as 0.
@@ -344,19 +360,35 @@ func (s *Store) GetMetricHistory(
 
 // metricHistory ends the transaction.
 func metricHistory(tx *database.Tx, runID, key string, limit, offset int) ([]*protos.Metric, error) {
-	keyColumn := tx.Dialect().Quote("key")
-
 	var (
-		points  []*protos.Metric
-		point   metric
-		columns = []any{&point.key, &point.value, &point.timestamp, &point.step, &point.isNaN}
+		points    []*protos.Metric
+		free      []point
+		read      = metric{key: key}
+		columns   = []any{&read.value, &read.timestamp, &read.step, &read.isNaN}
+		text      = "value, timestamp, step, is_nan"
+		keyColumn = tx.Dialect().Quote("key")
 	)
 
-	err := tx.SelectLast(collect(&points, func(scan func(...any) error) (*protos.Metric, error) {
-		err := scan(columns...)
+	if !tx.Dialect().ExactText() {
+		columns = append(columns, &read.key)
+		text += ", " + keyColumn
+	}
 
-		return point.message(), err
-	}, "SELECT "+keyColumn+", value, timestamp, step, is_nan FROM metrics WHERE run_uuid = ? AND "+keyColumn+" = ? "+
+	err := tx.SelectLast(collect(&points, func(scan func(...any) error) (*protos.Metric, error) {
+		if err := scan(columns...); err != nil {
+			return nil, err
+		}
+
+		if len(free) == 0 {
+			free = make([]point, pointsAtOnce)
+		}
+
+		p := &free[0]
+		free = free[1:]
+		p.set(read)
+
+		return &p.Metric, nil
+	}, "SELECT "+text+" FROM metrics WHERE run_uuid = ? AND "+keyColumn+" = ? "+
 		"ORDER BY timestamp, step, value"+tx.Dialect().Limit(limit, offset), runID, key))
 	if err != nil {
 		return nil, fmt.Errorf("reading the history of a metric of run %s: %w", runID, err)

@@ -130,29 +130,49 @@ func (p *runPage) latestMetrics(dialect database.Dialect) database.Selection {
 		})
 }
 
-func (p *runPage) params(dialect database.Dialect) database.Selection {
-	var key, value *string
+// loggedParam is a param with room for its key and value.
+type loggedParam struct {
+	protos.Param
 
-	columns := []any{&key, &value}
+	key, value string
+}
+
+func (p *runPage) params(dialect database.Dialect) database.Selection {
+	var next *loggedParam
 
 	return p.each(dialect, "SELECT run_uuid, "+dialect.Quote("key")+", value FROM params WHERE", "run_uuid",
-		func() []any { return columns },
+		func() []any {
+			next = &loggedParam{}
+
+			return []any{&next.key, &next.value}
+		},
 		func(run *protos.Run) error {
-			run.Data.Params = append(run.Data.Params, &protos.Param{Key: key, Value: value})
+			next.Key, next.Value = &next.key, &next.value
+			run.Data.Params = append(run.Data.Params, &next.Param)
 
 			return nil
 		})
 }
 
-func (p *runPage) tags(dialect database.Dialect) database.Selection {
-	var key, value *string
+// loggedTag is a tag with room for its key. Its value may be NULL.
+type loggedTag struct {
+	protos.RunTag
 
-	columns := []any{&key, &value}
+	key string
+}
+
+func (p *runPage) tags(dialect database.Dialect) database.Selection {
+	var next *loggedTag
 
 	return p.each(dialect, "SELECT run_uuid, "+dialect.Quote("key")+", value FROM tags WHERE", "run_uuid",
-		func() []any { return columns },
+		func() []any {
+			next = &loggedTag{}
+
+			return []any{&next.key, &next.Value}
+		},
 		func(run *protos.Run) error {
-			run.Data.Tags = append(run.Data.Tags, &protos.RunTag{Key: key, Value: value})
+			next.Key = &next.key
+			run.Data.Tags = append(run.Data.Tags, &next.RunTag)
 
 			return nil
 		})
