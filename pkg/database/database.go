@@ -27,7 +27,7 @@ type DB struct {
 	rebound   *rebound // nil where placeholders stay as they are
 
 	pool     *sql.DB
-	turns    chan struct{} // SQLite: who may take a connection of the pool, first come, first served
+	turns    chan struct{} // who may take a connection of the pool, first come, first served; nil for all
 	writing  *sql.DB       // SQLite: holds the writer's one connection
 	writer   *writer       // SQLite
 	patience time.Duration // SQLite: how long a write waits for another process
@@ -96,16 +96,31 @@ func Open(ctx context.Context, uri string, o Options) (*DB, error) {
 	return db, nil
 }
 
-// configure sizes a pool as SQLAlchemy's QueuePool.
-func (o Options) configure(pool *sql.DB) {
+// configure sizes a pool as SQLAlchemy's QueuePool, and says how many connections that are at most,
+// 0 for no limit. What it opens beyond the pool's size it keeps: to open a connection costs
+// PostgreSQL five times what a small transaction does, and SQLAlchemy's workers, four by default,
+// keep more between them.
+func (o Options) configure(pool *sql.DB) (most int) {
 	pool.SetConnMaxLifetime(o.PoolRecycle)
-	idle := o.PoolSize
-	if o.Unpooled {
-		idle = -1
+	switch {
+	case o.Unpooled:
+		pool.SetMaxIdleConns(-1)
+	case o.MaxOverflow < 0:
+		pool.SetMaxIdleConns(o.PoolSize + defaultMaxOverflow)
+	default:
+		most = o.PoolSize + o.MaxOverflow
+		pool.SetMaxOpenConns(most)
+		pool.SetMaxIdleConns(most)
 	}
-	pool.SetMaxIdleConns(idle)
-	if o.MaxOverflow >= 0 && !o.Unpooled {
-		pool.SetMaxOpenConns(o.PoolSize + o.MaxOverflow)
+
+	return most
+}
+
+// queued has those who wait for one of a number of connections served in the order in which they
+// came. Of those who wait for itself, database/sql serves any: some would wait for long.
+func (db *DB) queued(connections int) {
+	if connections > 0 {
+		db.turns = make(chan struct{}, connections)
 	}
 }
 

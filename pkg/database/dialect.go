@@ -26,6 +26,9 @@ type Dialect interface { //nolint:interfacebloat // each method is one differenc
 	InsertIgnore(table string, columns, key []string, rows int) string
 	// Upsert adds rows and changes those whose key is there already.
 	Upsert(u Upsert) string
+	// Many turns an Insert, InsertIgnore or Upsert of one row into one statement for any number of
+	// rows. It is false where that is no faster than a statement with as many placeholders.
+	Many(one string, rows [][]any) (many string, args []any, ok bool)
 	// InsertReturning adds one row and says how its generated column is read.
 	InsertReturning(table string, columns []string, generated string) InsertReturning
 	// ExplicitID gives the statements that must surround an insert of 0 into a generated column,

@@ -39,7 +39,7 @@ func TestDialects(t *testing.T) {
 			upsertWhen: `INSERT INTO "t" ("k", "v", "n") VALUES (?, ?, ?) ON CONFLICT ("k") DO UPDATE SET ` +
 				`"v" = excluded."v", "n" = excluded."n" WHERE excluded."n" > "t"."n"`,
 			equal: "c = ?", notEqual: "c != ?", like: "c LIKE ?", ilike: "c ILIKE ?", in: "c IN (?, ?)",
-			number: "c = ?", page: " LIMIT 5 OFFSET 10", skip: " OFFSET 10", lockSuffix: " FOR UPDATE", truth: "TRUE",
+			number: "c = ?", page: " LIMIT 5 OFFSET 10", skip: " OFFSET 10", lockSuffix: " FOR NO KEY UPDATE", truth: "TRUE",
 		},
 		database.MySQL{}: {
 			quote: "`a\"b`", rebound: `a = ? AND b = '?' AND "c?" = ?`,

@@ -31,3 +31,6 @@ func (portable) PlanJoins(...string) string { return "" }
 
 // ExactText doubts it: collations may leave out case, accents or trailing blanks.
 func (portable) ExactText() bool { return false }
+
+// Many isn't faster.
+func (portable) Many(string, [][]any) (many string, args []any, ok bool) { return "", nil, false }

@@ -62,6 +62,54 @@ func (d PostgreSQL) InsertIgnore(table string, columns, key []string, rows int) 
 // Upsert adds or changes rows.
 func (d PostgreSQL) Upsert(u Upsert) string { return onConflict(d, u) }
 
+// Many binds an array for each column: the server needn't parse, plan and bind a placeholder for each
+// value.
+func (PostgreSQL) Many(one string, rows [][]any) (many string, args []any, ok bool) {
+	types := make([]string, len(rows[0]))
+	args = make([]any, len(rows[0]))
+
+	for i := range rows[0] {
+		if types[i], args[i] = columnArray(rows, i); args[i] == nil {
+			return "", nil, false
+		}
+	}
+
+	return strings.Replace(one, "VALUES "+placeholders(len(types), 1),
+		"SELECT * FROM unnest("+strings.Join(types, ", ")+")", 1), args, true
+}
+
+// columnArray is a column of rows as an array, with its placeholder; nil if its values aren't all of
+// one of the types that MLflow's rows mostly have.
+func columnArray(rows [][]any, column int) (placeholder string, array any) {
+	switch rows[0][column].(type) {
+	case string:
+		return arrayOf[string]("?::text[]", rows, column)
+	case int64:
+		return arrayOf[int64]("?::bigint[]", rows, column)
+	case float64:
+		return arrayOf[float64]("?::double precision[]", rows, column)
+	case bool:
+		return arrayOf[bool]("?::boolean[]", rows, column)
+	default:
+		return "", nil
+	}
+}
+
+func arrayOf[T any](placeholder string, rows [][]any, column int) (string, any) {
+	array := make([]T, len(rows))
+
+	for i, row := range rows {
+		value, ok := row[column].(T)
+		if !ok {
+			return "", nil
+		}
+
+		array[i] = value
+	}
+
+	return placeholder, array
+}
+
 // InsertReturning adds one row and answers with its generated column.
 func (d PostgreSQL) InsertReturning(table string, columns []string, generated string) InsertReturning {
 	return InsertReturning{Query: d.Insert(table, columns, 1) + " RETURNING " + d.Quote(generated)}
@@ -70,8 +118,8 @@ func (d PostgreSQL) InsertReturning(table string, columns []string, generated st
 // ExplicitID needs nothing.
 func (PostgreSQL) ExplicitID(string) (before, after string) { return "", "" }
 
-// LockRows is FOR UPDATE.
-func (PostgreSQL) LockRows() (hint, suffix string) { return "", " FOR UPDATE" }
+// LockRows lets others refer to the rows meanwhile, as every insert of what is logged does.
+func (PostgreSQL) LockRows() (hint, suffix string) { return "", " FOR NO KEY UPDATE" }
 
 // Limit ends a SELECT.
 func (PostgreSQL) Limit(limit, offset int) string { return limitOffset(limit, offset) }
@@ -300,7 +348,7 @@ func openPostgreSQL(ctx context.Context, u *URI, o Options) (*DB, error) {
 		},
 	}
 	db.rebound = newRebound(db.dialect)
-	o.configure(db.pool)
+	db.queued(o.configure(db.pool))
 	ping := func(ctx context.Context) error { return explainPostgreSQL(db.pool.PingContext(ctx)) }
 	if err := db.connect(ctx, ping); err != nil {
 		return nil, errors.Join(err, db.pool.Close())

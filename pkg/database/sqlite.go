@@ -212,9 +212,8 @@ func openSQLite(ctx context.Context, u *URI, o Options) (*DB, error) {
 		},
 	}
 	o.configure(db.pool)
-	// Of those who wait for a connection, database/sql serves any: some would wait for long.
-	db.turns = make(chan struct{}, o.readers())
-	db.pool.SetMaxOpenConns(cap(db.turns))
+	db.pool.SetMaxOpenConns(o.readers())
+	db.queued(o.readers())
 	if err := db.connect(ctx, func(ctx context.Context) error { return db.startWriter(ctx) }); err != nil {
 		return nil, errors.Join(err, db.pool.Close(), writing.Close())
 	}

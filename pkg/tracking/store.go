@@ -231,6 +231,16 @@ func inPieces(
 	size := min(tx.Dialect().MaxParameters()/len(rows[0]), maxRowsPerStatement)
 
 	for piece := range slices.Chunk(rows, size) {
+		if len(piece) > 1 {
+			if many, args, ok := tx.Dialect().Many(statement(1), piece); ok {
+				if err := exec(many, args...); err != nil {
+					return err
+				}
+
+				continue
+			}
+		}
+
 		args := make([]any, 0, len(piece)*len(piece[0]))
 		for _, row := range piece {
 			args = append(args, row...)
