@@ -440,7 +440,7 @@ func pageTokenQuestions(r *rand.Rand) []question {
 		`{"offset": 1}`, `{"offset": 10}`, `{"offset": 99}`, `{"offset":12345678901}`, `{"offset": "7"}`, `{"offset": " 1_0 "}`,
 		`{"offset": 1.9}`, `{"offset": true}`, `{"offset": 0}`, `{"offset": -1}`, `{"offset": null}`, `{"offset": "x"}`,
 		`{"offset": [1]}`, `{"offset": {}}`, `{}`, `[]`, `[1]`, `1`, `"x"`, `null`, `{"a": "é", "b": [1, 2.50, "'"]}`,
-		`{"offset": 1e3}`, `{"offset": 1e999}`, `{"offset": 99999999999999999999}`, `{"offset": 1, "offset": 2}`, `{"offset": 1} x`,
+		`{"offset":20,"after":[0,0.1,"it\u0027s \u003c",null,"ab"],"query":"k3"}`, `{"offset": 1e3}`, `{"offset": 1e999}`, `{"offset": 99999999999999999999}`, `{"offset": 1, "offset": 2}`, `{"offset": 1} x`,
 		`{"offset": 1`, "\xff\xfe", "", " ", `{'offset': 1}`, `{"offset": "a\u00e9\t'"}`, `{"a": {"b": null, "c": [true, false]}}`,
 	}
 	questions := make([]question, 0, tokens)

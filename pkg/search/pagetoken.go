@@ -2,6 +2,8 @@ package search
 
 import (
 	"encoding/base64"
+	"encoding/json"
+	"fmt"
 	"math"
 	"math/big"
 	"strconv"
@@ -15,6 +17,45 @@ import (
 // (SearchUtils.create_page_token).
 func CreatePageToken(offset int64) string {
 	return base64.StdEncoding.EncodeToString([]byte(`{"offset": ` + strconv.FormatInt(offset, 10) + "}"))
+}
+
+// Position is where a page begins, beside the offset that MLflow knows: what comes after a row whose
+// sort keys are these, each a JSON value. An offset counts what other clients add meanwhile, and
+// costs more the further it is.
+type Position struct {
+	// After are the sort keys of the last row of the page before.
+	After []json.RawMessage `json:"after"`
+	// Query tells apart what is searched for; a position says nothing in another query.
+	Query string `json:"query"`
+}
+
+// CreatePositionToken makes the token of the page at an offset that begins at a position. MLflow
+// takes it for one of CreatePageToken.
+func CreatePositionToken(offset int64, position Position) (string, error) {
+	token, err := json.Marshal(struct {
+		Offset int64 `json:"offset"`
+		Position
+	}{offset, position})
+	if err != nil {
+		return "", fmt.Errorf("making a page token: %w", err)
+	}
+
+	return base64.StdEncoding.EncodeToString(token), nil
+}
+
+// parsePosition returns the position in a page token, nil if it has none, as those of MLflow.
+func parsePosition(token string) *Position {
+	decoded, err := base64.StdEncoding.DecodeString(token)
+	if err != nil {
+		return nil
+	}
+
+	var position Position
+	if json.Unmarshal(decoded, &position) != nil || len(position.After) == 0 {
+		return nil
+	}
+
+	return &position
 }
 
 // ParsePageToken returns the offset in a page token, 0 for an empty one

@@ -6,6 +6,8 @@ type Query struct {
 	Orders      []Order
 	// Offset is the number of entities that earlier pages had.
 	Offset int64
+	// Position is where the page begins, if the token says so; Offset then only counts.
+	Position *Position
 }
 
 // Parse reads a request's filter, order_by clauses and page token. Of several faults it reports
@@ -41,6 +43,7 @@ func (g *Grammar) Parse(filter string, orderBy []string, pageToken string) (Quer
 	}
 
 	query.Offset, err = ParsePageToken(pageToken)
+	query.Position = parsePosition(pageToken)
 
 	return query, err
 }

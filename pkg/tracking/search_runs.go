@@ -3,7 +3,6 @@ package tracking
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -40,35 +39,36 @@ func (s *Store) SearchRuns(ctx context.Context, request *protos.SearchRuns) (*pr
 		return &protos.SearchRuns_Response{}, nil
 	}
 
-	c := runClauses(s.db.Dialect(), wanted)
-	c.where("r.experiment_id IN (" + experiments + ")")
-	c.where("r." + string(stagesOf(request.GetRunViewType())))
-
-	// Only the IDs: whole rows would be carried through the sorting of all the runs that match.
-	statement, args := c.statement("r.run_uuid", "runs r", maxResults+1, wanted.Offset)
+	wantedRuns := newRunSearch(s.db.Dialect(), request, wanted, experiments)
 
 	return read(ctx, s, func(tx *database.Tx) (*protos.SearchRuns_Response, error) {
-		var found []string
-
-		if err := tx.Select(append(planned(c.plan()), collect(&found, scanText, statement, args...))...); err != nil {
+		found, err := wantedRuns.find(tx, maxResults+1)
+		if err != nil {
 			return nil, fmt.Errorf("searching runs: %w", err)
 		}
 
-		var page []string
-
 		response := &protos.SearchRuns_Response{}
-		page, response.NextPageToken = firstOf(found, maxResults, wanted.Offset)
+
+		if int64(len(found)) > maxResults {
+			found = found[:maxResults]
+
+			token, err := wantedRuns.nextPageToken(found[maxResults-1], wanted.Offset+maxResults)
+			if err != nil {
+				return nil, err
+			}
+
+			response.NextPageToken = &token
+		}
+
+		page := make([]string, len(found))
+		for i, run := range found {
+			page[i] = run.id
+		}
+
 		response.Runs, err = loadRuns(tx, page)
 
 		return response, err
 	})
-}
-
-// scanText reads a row of one text.
-func scanText(scan func(...any) error) (text string, err error) {
-	err = scan(&text)
-
-	return text, err
 }
 
 // experimentList writes experiment IDs as SQL: they are numbers, and there may be more of them
@@ -92,30 +92,6 @@ func experimentList(texts []string) (string, error) {
 	}
 
 	return list.String(), nil
-}
-
-// runClauses turns a query into SQL on the table runs, named r
-// (_get_sqlalchemy_filter_clauses and _get_orderby_clauses).
-func runClauses(dialect database.Dialect, wanted search.Query) *clauses {
-	c := &clauses{dialect: dialect}
-
-	for i, comparison := range wanted.Comparisons {
-		c.runCondition("f"+strconv.Itoa(i), comparison)
-	}
-
-	for i, order := range wanted.Orders {
-		c.runOrder("o"+strconv.Itoa(i), order)
-	}
-
-	if !slices.ContainsFunc(wanted.Orders, func(order search.Order) bool {
-		return order.Kind == search.Attribute && order.Key == "start_time"
-	}) {
-		c.orders = append(c.orders, "r.start_time DESC")
-	}
-
-	c.orders = append(c.orders, "r.run_uuid")
-
-	return c
 }
 
 // loggedTables have the key and the value of what is logged to a run.
@@ -143,15 +119,6 @@ func (c *clauses) runCondition(alias string, comparison search.Comparison) {
 	default:
 		c.attributeCondition(comparison)
 	}
-}
-
-// plan is the statement that says how to join what was logged, "" without a join.
-func (c *clauses) plan() string {
-	if c.joins.Len() == 0 {
-		return ""
-	}
-
-	return c.dialect.PlanJoins("runs", "latest_metrics", "params", "tags")
 }
 
 // isLogged is the condition that something with a key, to be bound, was logged to the run.
@@ -235,25 +202,4 @@ func (c *clauses) datasetCondition(alias string, comparison search.Comparison) {
 
 	condition, args := c.text(column, comparison.Comparator, comparison.Value)
 	c.where("EXISTS (SELECT 1 FROM "+tables+" WHERE "+input+".destination_id = r.run_uuid AND "+condition+")", args...)
-}
-
-// runOrder sorts by an attribute or by something logged. What has a value comes first, then NaN,
-// then what has none, in either direction.
-func (c *clauses) runOrder(alias string, order search.Order) {
-	column := runColumn(order.Key)
-
-	if order.Kind != search.Attribute {
-		column = alias + ".value"
-		c.join("LEFT OUTER JOIN "+loggedTables[order.Kind]+" "+alias+" ON "+alias+".run_uuid = r.run_uuid AND "+
-			alias+"."+c.dialect.Quote("key")+" = ?", order.Key)
-	}
-
-	if order.Kind == search.Metric {
-		c.orders = append(c.orders, "CASE WHEN "+alias+".is_nan = "+c.dialect.Boolean(true)+" THEN 1 WHEN "+column+
-			" IS NULL THEN 2 ELSE 0 END", direction(column, order.Ascending))
-
-		return
-	}
-
-	c.orders = append(c.orders, c.dialect.NullsLast(column, !order.Ascending))
 }
