@@ -98,6 +98,15 @@ def endpoints(arguments: tuple[str, ...]) -> None:
     launcher.run_server_command(["endpoints", *arguments])
 
 
+def index(database: str, drop: bool) -> None:
+    """Add indexes that searches among very many runs need to a tracking database.
+
+    They serve runs from the newest on, and by the value of a metric; every write pays for them.
+    MLflow works with them as without, and ``mlflow db upgrade`` keeps them.
+    """
+    launcher.run_server_command(["index", "drop" if drop else "add"], {launcher.DATABASE_VARIABLE: database})
+
+
 def build() -> click.Group:
     """Build the command."""
     manifest = options.manifest()
@@ -141,6 +150,24 @@ def build() -> click.Group:
             short_help="Show what is answered by Go and what by Python.",
             context_settings={"ignore_unknown_options": True},
             params=[click.Argument(["arguments"], nargs=-1, type=click.UNPROCESSED)],
+        )
+    )
+    group.add_command(
+        click.Group(
+            "db",
+            help="Look after a tracking database.",
+            commands=[
+                click.Command(
+                    "index",
+                    callback=index,
+                    help=index.__doc__,
+                    short_help="Add indexes for searches among very many runs, or drop them.",
+                    params=[
+                        click.Argument(["database"], metavar="URL"),
+                        click.Option(["--drop"], is_flag=True, help="Drop the indexes."),
+                    ],
+                )
+            ],
         )
     )
     return group

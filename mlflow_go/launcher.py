@@ -23,6 +23,7 @@ from mlflow_go import _find, fallback, options, server_opts, uris
 from mlflow_go._version import __version__
 
 VARIABLE = "_MLFLOW_GO_SERVER_CONFIG"
+DATABASE_VARIABLE = "_MLFLOW_GO_DATABASE_URI"
 
 # MLflow's own number of worker processes, the most that we start unasked.
 MOST_DEFAULT_WORKERS = 4

@@ -62,6 +62,8 @@ type Dialect interface { //nolint:interfacebloat // each method is one differenc
 	Compare(column, operator string, text bool, values int) (condition string, repeats int)
 	// ExactText says whether texts that = takes for the same always are.
 	ExactText() bool
+	// Index gives the statements for an index.
+	Index(index Index) IndexStatements
 	// CurrentMillis is the database clock, in milliseconds since 1970
 	// (get_current_time_millis_expression).
 	CurrentMillis() string

@@ -80,6 +80,15 @@ func (MSSQL) Compare(column, operator string, text bool, values int) (condition 
 	return compare(column, operator, values), 1
 }
 
+// Index is made in one go.
+func (d MSSQL) Index(i Index) IndexStatements {
+	return IndexStatements{
+		Exists: "SELECT 1 FROM sys.indexes WHERE name = '" + i.Name + "'",
+		Create: []string{"CREATE INDEX " + d.Quote(i.Name) + i.columns(d, " DESC")},
+		Drop:   "DROP INDEX IF EXISTS " + d.Quote(i.Name) + " ON " + d.Quote(i.Table),
+	}
+}
+
 // CurrentMillis is the clock of the server.
 func (MSSQL) CurrentMillis() string {
 	return "DATEDIFF_BIG(MILLISECOND, '1970-01-01', SYSUTCDATETIME())"

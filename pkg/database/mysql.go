@@ -113,6 +113,16 @@ func (MySQL) Compare(column, operator string, text bool, values int) (condition 
 	return compare(column, operator, values), 1
 }
 
+// Index is made while others write. MySQL has no DROP INDEX IF EXISTS.
+func (d MySQL) Index(i Index) IndexStatements {
+	return IndexStatements{
+		Exists: "SELECT 1 FROM information_schema.statistics WHERE table_schema = DATABASE() AND index_name = '" +
+			i.Name + "' AND seq_in_index = 1",
+		Create: []string{"CREATE INDEX " + d.Quote(i.Name) + i.columns(d, " DESC")},
+		Drop:   "DROP INDEX " + d.Quote(i.Name) + " ON " + d.Quote(i.Table),
+	}
+}
+
 // CurrentMillis is the clock of the server.
 func (MySQL) CurrentMillis() string {
 	return "FLOOR(TIMESTAMPDIFF(MICROSECOND, '1970-01-01 00:00:00', UTC_TIMESTAMP(3)) / 1000)"

@@ -164,6 +164,22 @@ func (PostgreSQL) Compare(column, operator string, _ bool, values int) (conditio
 // ExactText is what MLflow's columns compare by.
 func (PostgreSQL) ExactText() bool { return true }
 
+// Index is made while others write. What an attempt that failed leaves behind is in the way of
+// another. Without statistics, the planner wouldn't know what the index is good for.
+func (d PostgreSQL) Index(i Index) IndexStatements {
+	drop := "DROP INDEX CONCURRENTLY IF EXISTS " + d.Quote(i.Name)
+
+	return IndexStatements{
+		Exists: "SELECT 1 FROM pg_catalog.pg_index WHERE indexrelid = to_regclass('" + i.Name + "') AND indisvalid",
+		Create: []string{
+			drop,
+			"CREATE INDEX CONCURRENTLY " + d.Quote(i.Name) + i.columns(d, " DESC NULLS LAST"),
+			"ANALYZE " + d.Quote(i.Table),
+		},
+		Drop: drop,
+	}
+}
+
 // CurrentMillis is the clock of the server, at the transaction's start.
 func (PostgreSQL) CurrentMillis() string { return "floor(EXTRACT(epoch FROM now()) * 1000)" }
 

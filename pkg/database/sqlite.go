@@ -110,6 +110,16 @@ func (SQLite) Compare(column, operator string, _ bool, values int) (condition st
 // ExactText is what MLflow's columns compare by.
 func (SQLite) ExactText() bool { return true }
 
+// Index is made in a transaction. Its columns ascend: a migration of MLflow's that copies the table
+// would leave nothing of a DESC, and SQLite reads indexes backwards as well.
+func (d SQLite) Index(i Index) IndexStatements {
+	return IndexStatements{
+		Exists: "SELECT 1 FROM sqlite_master WHERE type = 'index' AND name = '" + i.Name + "'",
+		Create: []string{"CREATE INDEX IF NOT EXISTS " + d.Quote(i.Name) + i.columns(d, "")},
+		Drop:   "DROP INDEX IF EXISTS " + d.Quote(i.Name),
+	}
+}
+
 // CurrentMillis is the clock of this machine.
 func (SQLite) CurrentMillis() string {
 	return "CAST((julianday('now') - julianday('1970-01-01')) * 86400000 AS BIGINT)"

@@ -2,7 +2,8 @@
 // API natively where it can and runs MLflow's Python server behind itself for the rest.
 //
 // It takes its configuration from the launcher (package config). With the argument "endpoints" it
-// prints what is native, what is not, and why; with --version, which build it is.
+// prints what is native, what is not, and why; with "index", it adds or drops indexes; with
+// --version, it says which build it is.
 package main
 
 import (
@@ -39,6 +40,8 @@ func run(arguments []string) error {
 		switch arguments[0] {
 		case "endpoints":
 			return printEndpoints(os.Stdout, arguments[1:])
+		case "index":
+			return changeIndexes(context.Background(), os.Stdout, arguments[1:])
 		case "--version":
 			_, err := fmt.Fprintln(os.Stdout, version)
 
