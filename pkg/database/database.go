@@ -116,14 +116,6 @@ func (o Options) configure(pool *sql.DB) (most int) {
 	return most
 }
 
-// queued has those who wait for one of a number of connections served in the order in which they
-// came. Of those who wait for itself, database/sql serves any: some would wait for long.
-func (db *DB) queued(connections int) {
-	if connections > 0 {
-		db.turns = make(chan struct{}, connections)
-	}
-}
-
 func pause(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -206,6 +198,14 @@ func (db *DB) Write(ctx context.Context, fn func(tx *Tx) error) error {
 	}
 
 	return nil
+}
+
+// queued has those who wait for one of a number of connections served in the order in which they
+// came. Of those who wait for itself, database/sql serves any: some would wait for long.
+func (db *DB) queued(connections int) {
+	if connections > 0 {
+		db.turns = make(chan struct{}, connections)
+	}
 }
 
 // connect calls ping until it succeeds, with MLflow's delays (create_sqlalchemy_engine_with_retry). A

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"reflect"
 )
 
@@ -140,42 +141,51 @@ func assign(dest any, value driver.Value) error {
 
 // assignAny is assign for the rarer pairs.
 func assignAny(target reflect.Value, value driver.Value) error {
-	if value == nil {
-		switch target.Kind() { //nolint:exhaustive // no other can be nil
-		case reflect.Pointer, reflect.Interface, reflect.Slice:
-			target.SetZero()
-
-			return nil
-		default:
-			return fmt.Errorf("%w NULL into %s", errScan, target.Type())
-		}
-	}
-	if target.Kind() == reflect.Pointer {
+	switch source := reflect.ValueOf(value); {
+	case value == nil:
+		return assignNull(target)
+	case target.Kind() == reflect.Pointer:
 		target.Set(reflect.New(target.Type().Elem()))
 
 		return assign(target.Interface(), value)
-	}
-	source := reflect.ValueOf(value)
-	switch {
-	case source.Type().AssignableTo(target.Type()):
-		target.Set(source)
-	case target.CanInt() && source.CanInt() && !target.OverflowInt(source.Int()):
-		target.SetInt(source.Int())
-	case target.CanFloat() && source.CanInt():
-		target.SetFloat(float64(source.Int()))
-	case target.CanFloat() && source.CanFloat():
-		target.SetFloat(source.Float())
-	case target.CanInt() && source.CanFloat() && source.Float() == float64(int64(source.Float())):
-		target.SetInt(int64(source.Float()))
-	case target.Kind() == reflect.Bool && source.CanInt():
-		target.SetBool(source.Int() != 0)
-	case isText(target) && isText(source):
+	case source.Type().AssignableTo(target.Type()), isText(target) && isText(source):
 		target.Set(source.Convert(target.Type()))
+	case source.CanInt() && assignInt(target, source.Int()):
+	case source.CanFloat() && target.CanFloat():
+		target.SetFloat(source.Float())
+	case source.CanFloat() && source.Float() == math.Trunc(source.Float()) && assignInt(target, int64(source.Float())):
 	default:
 		return fmt.Errorf("%w %T into %s", errScan, value, target.Type())
 	}
 
 	return nil
+}
+
+func assignNull(target reflect.Value) error {
+	switch target.Kind() { //nolint:exhaustive // no other can be nil
+	case reflect.Pointer, reflect.Interface, reflect.Slice:
+		target.SetZero()
+
+		return nil
+	default:
+		return fmt.Errorf("%w NULL into %s", errScan, target.Type())
+	}
+}
+
+// assignInt says whether a whole number fits.
+func assignInt(target reflect.Value, value int64) bool {
+	switch {
+	case target.CanInt() && !target.OverflowInt(value):
+		target.SetInt(value)
+	case target.CanFloat():
+		target.SetFloat(float64(value))
+	case target.Kind() == reflect.Bool:
+		target.SetBool(value != 0)
+	default:
+		return false
+	}
+
+	return true
 }
 
 // isText knows strings and bytes, which are converted into each other.

@@ -65,17 +65,21 @@ func (d PostgreSQL) Upsert(u Upsert) string { return onConflict(d, u) }
 // Many binds an array for each column: the server needn't parse, plan and bind a placeholder for each
 // value.
 func (PostgreSQL) Many(one string, rows [][]any) (many string, args []any, ok bool) {
-	types := make([]string, len(rows[0]))
-	args = make([]any, len(rows[0]))
+	columns := len(rows[0])
+	arrays, names := make([]string, columns), make([]string, columns)
+	args = make([]any, columns)
 
-	for i := range rows[0] {
-		if types[i], args[i] = columnArray(rows, i); args[i] == nil {
+	for i := range columns {
+		names[i] = "c" + strconv.Itoa(i)
+		if arrays[i], args[i] = columnArray(rows, i); args[i] == nil {
 			return "", nil, false
 		}
 	}
 
-	return strings.Replace(one, "VALUES "+placeholders(len(types), 1),
-		"SELECT * FROM unnest("+strings.Join(types, ", ")+")", 1), args, true
+	list := strings.Join(names, ", ")
+
+	return strings.Replace(one, "VALUES "+placeholders(columns, 1),
+		"SELECT "+list+" FROM unnest("+strings.Join(arrays, ", ")+") AS given ("+list+")", 1), args, true
 }
 
 // columnArray is a column of rows as an array, with its placeholder; nil if its values aren't all of

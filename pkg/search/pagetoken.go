@@ -33,9 +33,10 @@ type Position struct {
 // takes it for one of CreatePageToken.
 func CreatePositionToken(offset int64, position Position) (string, error) {
 	token, err := json.Marshal(struct {
-		Offset int64 `json:"offset"`
 		Position
-	}{offset, position})
+
+		Offset int64 `json:"offset"`
+	}{position, offset})
 	if err != nil {
 		return "", fmt.Errorf("making a page token: %w", err)
 	}

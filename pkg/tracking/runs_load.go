@@ -193,8 +193,8 @@ func (p *runPage) datasets(dialect database.Dialect) database.Selection {
 		key, value *string
 	)
 
-	return p.each(dialect, `SELECT i.destination_id, d.dataset_uuid, d.name, d.digest, d.dataset_source_type, d.dataset_source,
-	d.dataset_schema, d.dataset_profile, t.name, t.value
+	return p.each(dialect, `SELECT i.destination_id, d.dataset_uuid, d.name, d.digest, d.dataset_source_type,
+	d.dataset_source, d.dataset_schema, d.dataset_profile, t.name, t.value
 FROM inputs i JOIN datasets d ON i.source_id = d.dataset_uuid
 	LEFT OUTER JOIN input_tags t ON t.input_uuid = i.input_uuid
 WHERE i.destination_type = 'RUN' AND`, "i.destination_id",

@@ -123,7 +123,7 @@ func identify(experiments, stages, filter string, orderBy []string) string {
 	hash := fnv.New64a()
 	_, _ = fmt.Fprintf(hash, "%s|%s|%q|%q", experiments, stages, filter, orderBy)
 
-	return strconv.FormatUint(hash.Sum64(), 36) //nolint:mnd // the shortest
+	return strconv.FormatUint(hash.Sum64(), 36)
 }
 
 // find is the page and one run more, to tell whether there is another page.
