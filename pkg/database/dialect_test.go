@@ -114,3 +114,58 @@ func TestDialects(t *testing.T) {
 		})
 	}
 }
+
+func TestDialectsSortNullsLast(t *testing.T) {
+	t.Parallel()
+
+	for dialect, expected := range map[database.Dialect][2]string{
+		database.SQLite{}:     {"c NULLS LAST", "c DESC"},
+		database.PostgreSQL{}: {"c", "c DESC NULLS LAST"},
+		database.MySQL{}:      {"CASE WHEN c IS NULL THEN 1 ELSE 0 END, c", "CASE WHEN c IS NULL THEN 1 ELSE 0 END, c DESC"},
+		database.MSSQL{}:      {"CASE WHEN c IS NULL THEN 1 ELSE 0 END, c", "CASE WHEN c IS NULL THEN 1 ELSE 0 END, c DESC"},
+	} {
+		require.Equal(t, expected, [2]string{dialect.NullsLast("c", false), dialect.NullsLast("c", true)}, dialect.Name())
+	}
+}
+
+func TestPostgreSQLInsertsArrays(t *testing.T) {
+	t.Parallel()
+
+	insert := database.PostgreSQL{}.InsertIgnore("t", []string{"a", "b"}, []string{"a"}, 1)
+
+	t.Run("OK", func(t *testing.T) {
+		t.Parallel()
+
+		text, args, ok := database.PostgreSQL{}.Many(insert, [][]any{{"x", int64(1)}, {"y", int64(2)}})
+		require.True(t, ok)
+		require.Equal(t, `INSERT INTO "t" ("a", "b") SELECT c0, c1 FROM unnest(?::text[], ?::bigint[]) AS given (c0, c1) `+
+			`ON CONFLICT ("a") DO NOTHING`, text)
+		require.Equal(t, []any{[]string{"x", "y"}, []int64{1, 2}}, args)
+	})
+
+	t.Run("ErrMixed", func(t *testing.T) {
+		t.Parallel()
+
+		_, _, ok := database.PostgreSQL{}.Many(insert, [][]any{{"x", int64(1)}, {"y", nil}})
+		require.False(t, ok)
+	})
+}
+
+func TestDialectsMakeIndexes(t *testing.T) {
+	t.Parallel()
+
+	index := database.Index{Name: "i", Table: "t", Columns: []database.IndexColumn{{Name: "a"}, {Name: "b", Descending: true}}}
+
+	for dialect, expected := range map[database.Dialect][2]string{
+		database.SQLite{}: {`CREATE INDEX IF NOT EXISTS "i" ON "t" ("a", "b")`, `DROP INDEX IF EXISTS "i"`},
+		database.PostgreSQL{}: {
+			`CREATE INDEX CONCURRENTLY "i" ON "t" ("a", "b" DESC NULLS LAST)`, `DROP INDEX CONCURRENTLY IF EXISTS "i"`,
+		},
+		database.MySQL{}: {"CREATE INDEX `i` ON `t` (`a`, `b` DESC)", "DROP INDEX `i` ON `t`"},
+		database.MSSQL{}: {"CREATE INDEX [i] ON [t] ([a], [b] DESC)", "DROP INDEX IF EXISTS [i] ON [t]"},
+	} {
+		statements := dialect.Index(index)
+		require.Contains(t, statements.Create, expected[0])
+		require.Equal(t, expected[1], statements.Drop)
+	}
+}
