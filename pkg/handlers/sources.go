@@ -346,31 +346,36 @@ func isLocalSource(source string) (bool, error) {
 
 // checkLocalSource wants a path on this machine to be below the artifacts of who has the id.
 func checkLocalSource(source, parameter, id string, root func() (string, error)) error {
+	shown := source
+
 	if id != "" {
 		location, err := root()
 		if err != nil {
 			return err
 		}
 
-		within, err := isLocallyWithin(source, location)
+		path, err := resolvedPath(source)
+		if err != nil {
+			return err
+		}
+
+		within, err := isLocallyWithin(path, location)
 		if err != nil || within {
 			return err
 		}
+
+		shown = path // as in MLflow
 	}
 
 	return contract.InvalidParameter("Invalid model version source: '%[1]s'. To use a local path as a model version "+
 		"source, the %[2]s request parameter has to be specified and the local path has to be contained within the "+
-		"artifact directory of the run specified by the %[2]s.", source, parameter)
+		"artifact directory of the run specified by the %[2]s.", shown, parameter)
 }
 
-func isLocallyWithin(source, location string) (bool, error) {
+// isLocallyWithin tells whether a resolved path is that of a local location, or below it.
+func isLocallyWithin(path, location string) (bool, error) {
 	local, err := uri.IsLocal(location)
 	if err != nil || !local {
-		return false, err
-	}
-
-	path, err := resolvedPath(source)
-	if err != nil {
 		return false, err
 	}
 

@@ -30,7 +30,9 @@ func (s *Store) CreateRegisteredModel(
 	now := nowMillis()
 	created := &model{
 		Name: new(name), CreationTimestamp: new(now), LastUpdatedTimestamp: new(now),
-		Tags: lastOfKey(request.GetTags()),
+		Tags: lastOfKey(request.GetTags(), func(key, value *string) *protos.RegisteredModelTag {
+			return &protos.RegisteredModelTag{Key: key, Value: value}
+		}),
 	}
 
 	if description := request.GetDescription(); description != "" {
@@ -65,24 +67,27 @@ func (s *Store) CreateRegisteredModel(
 	return &protos.CreateRegisteredModel_Response{RegisteredModel: created}, nil
 }
 
-// lastOfKey keeps the last of tags with one key, in the first one's place, as a Python dict does.
-func lastOfKey[T interface {
+// lastOfKey gives the last values of tags with one key, in the first one's place, as a Python dict
+// does.
+func lastOfKey[T any, Tag interface {
 	GetKey() string
 	GetValue() string
-}](tags []T) []T {
-	place := make(map[string]int, len(tags))
+}](tags []Tag, make func(key, value *string) T) []T {
+	place := map[string]int{}
 
 	var kept []T
 
 	for _, tag := range tags {
+		last := make(new(tag.GetKey()), new(tag.GetValue()))
+
 		if i, known := place[tag.GetKey()]; known {
-			kept[i] = tag
+			kept[i] = last
 
 			continue
 		}
 
 		place[tag.GetKey()] = len(kept)
-		kept = append(kept, tag)
+		kept = append(kept, last)
 	}
 
 	return kept

@@ -35,7 +35,9 @@ func (s *Store) CreateModelVersion(
 		return nil, err
 	}
 
-	tags := lastOfKey(request.GetTags())
+	tags := lastOfKey(request.GetTags(), func(key, value *string) *protos.ModelVersionTag {
+		return &protos.ModelVersionTag{Key: key, Value: value}
+	})
 
 	created, err := database.Write(ctx, s.db, func(tx *database.Tx) (*protos.ModelVersion, error) {
 		now := nowMillis()

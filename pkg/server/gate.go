@@ -55,6 +55,22 @@ const (
 	wholeAPI   = "every route of the API"
 )
 
+// deliversWebhooks says whether Go tells webhooks of what it writes to the model registry.
+const deliversWebhooks = false
+
+// nativeDialects are the databases that native code is proven on.
+var nativeDialects = []string{sqlite, "postgresql"}
+
+func isRegistry(route Route) bool {
+	return route.Service == "ModelRegistryService" || route.Service == "WebhookService"
+}
+
+func changesRegistry(route Route) bool {
+	reads := strings.HasPrefix(route.Name, "get") || strings.HasPrefix(route.Name, "search")
+
+	return route.Service == "ModelRegistryService" && !reads
+}
+
 func all(Route) bool         { return true }
 func isAPI(route Route) bool { return route.Service != "" }
 
@@ -123,14 +139,32 @@ var Modes = []Mode{
 		Applies: hasUnsupportedSetting,
 	},
 	{
-		Name: "registry-store", When: "--registry-store-uri differs from the backend store",
-		Reason:    "Go opens one database",
+		Name:      "registry-store",
+		When:      "--registry-store-uri differs from the backend store and is no database that is native",
+		Reason:    "the store is Python code, or native code is not proven on it yet",
 		Concerned: "the model registry's routes and webhooks",
-		Concerns: func(route Route) bool {
-			return route.Service == "ModelRegistryService" || route.Service == "WebhookService"
-		},
+		Concerns:  isRegistry,
 		Applies: func(s Setting) bool {
-			return s.Config.RegistryStoreURI != "" && s.Config.RegistryStoreURI != s.Config.BackendStoreURI
+			uri := s.Config.RegistryStoreURI
+
+			return uri != "" && uri != s.Config.BackendStoreURI &&
+				(!slices.Contains(nativeDialects, dialect(uri)) || isInMemory(uri))
+		},
+	},
+	{
+		Name: "webhook-deliveries", When: "always, until webhooks are native",
+		Reason:    "whoever changes the model registry tells webhooks of it",
+		Concerned: "what changes the model registry",
+		Concerns:  changesRegistry,
+		Applies:   func(Setting) bool { return !deliversWebhooks },
+	},
+	{
+		Name: "source-pattern", When: "MLFLOW_CREATE_MODEL_VERSION_SOURCE_VALIDATION_REGEX",
+		Reason:    "the pattern is one of Python's regular expressions",
+		Concerned: "creating model versions",
+		Concerns:  func(route Route) bool { return route.Name == "createModelVersion" },
+		Applies: func(s Setting) bool {
+			return s.Getenv("MLFLOW_CREATE_MODEL_VERSION_SOURCE_VALIDATION_REGEX") != ""
 		},
 	},
 	{
@@ -312,7 +346,7 @@ func isInMemory(uri string) bool {
 }
 
 func hasUnsupportedSetting(setting Setting) bool {
-	if !slices.Contains([]string{sqlite, "postgresql"}, dialect(setting.Config.BackendStoreURI)) {
+	if !slices.Contains(nativeDialects, dialect(setting.Config.BackendStoreURI)) {
 		return false
 	}
 
