@@ -268,6 +268,7 @@ func newMLflow(t *testing.T, uri string, environment map[string]string) *side {
 var (
 	modelIDPattern = regexp.MustCompile(`m-[0-9a-f]{32}`)
 	runIDPattern   = regexp.MustCompile(`[0-9a-f]{32}`)
+	setPattern     = regexp.MustCompile(`\{'[^{}]*'\}`)
 	digits         = regexp.MustCompile(`\d+`)
 	timePattern    = regexp.MustCompile(`\b1[78]\d{11}\b`)
 	namePattern    = regexp.MustCompile(`\b[a-z]+-[a-z]+-\d{1,4}\b`)
@@ -317,6 +318,12 @@ func (s *side) normal(text string) string {
 	text = runIDPattern.ReplaceAllString(text, "<id>")
 	text = timePattern.ReplaceAllString(text, "1") // a number still
 	text = namePattern.ReplaceAllString(text, "<name>")
+	text = setPattern.ReplaceAllStringFunc(text, func(set string) string { // Python's are in an order of the process
+		members := strings.Split(strings.Trim(set, "{}"), ", ")
+		slices.Sort(members)
+
+		return "{" + strings.Join(members, ", ") + "}"
+	})
 	text = flushPattern.ReplaceAllString(text, "")
 	text = driverPattern.ReplaceAllString(text, "(psycopg)")
 
