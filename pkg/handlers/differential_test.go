@@ -439,9 +439,9 @@ func TestAgreesWithMLflow(t *testing.T) {
 				{"Inputs", inputs()},
 				{"SearchLoggedModels", searchLoggedModels(source.Name == "sqlite")},
 				{"LoggedModels", loggedModels()},
-				{"Registry", registryRules()},
+				{"Registry", registryRules(source.Name == "sqlite")},
 				{"RegistrySources", registrySources()},
-				{"RegistrySearch", registrySearch()},
+				{"RegistrySearch", registrySearch(source.Name == "sqlite")},
 			} {
 				t.Run(part.name, func(t *testing.T) {
 					theirs.runs, ours.runs = nil, nil
@@ -473,7 +473,7 @@ func compare(t *testing.T, source databasetest.Source, theirs, ours *side, excha
 	for i, e := range exchanges {
 		want, got := theirs.exchange(t, e), ours.exchange(t, e)
 		if isUnordered(e) && want.Status == got.Status && source.Name == "postgresql" {
-			want.Body, got.Body = unordered(t, want.Body), unordered(t, got.Body)
+			want.Body, got.Body = unordered(t, e, want.Body), unordered(t, e, got.Body)
 		}
 
 		if want != got {
@@ -495,13 +495,13 @@ func isUnordered(e exchange) bool {
 
 // unordered sorts the lists in an answer. PostgreSQL gives rows without
 // ORDER BY as they lie in the table, where an update moves them.
-func unordered(t *testing.T, body string) string {
+func unordered(t *testing.T, e exchange, body string) string {
 	t.Helper()
 
 	var parsed any
 
 	require.NoError(t, json.Unmarshal([]byte(body), &parsed))
-	sortByKey(parsed)
+	sortByKey(parsed, strings.HasSuffix(e.path, "search"))
 
 	sorted, err := json.Marshal(parsed)
 	require.NoError(t, err)
@@ -509,18 +509,18 @@ func unordered(t *testing.T, body string) string {
 	return string(sorted)
 }
 
-func sortByKey(value any) {
+func sortByKey(value any, found bool) {
 	object, _ := value.(map[string]any)
 	for name, member := range object {
-		sortByKey(member)
+		sortByKey(member, found)
 
 		list, _ := member.([]any)
 		for _, item := range list {
-			sortByKey(item)
+			sortByKey(item, found)
 		}
 
 		// What was searched for is in order.
-		if slices.Contains([]string{"models", "registered_models", "model_versions"}, name) {
+		if found && slices.Contains([]string{"models", "registered_models", "model_versions"}, name) {
 			continue
 		}
 

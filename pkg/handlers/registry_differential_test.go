@@ -29,8 +29,9 @@ func newVersion(name string, fields m) exchange {
 	return post(modelVersions+"create", whole)
 }
 
-// registryRules come by every rule for models, versions, tags, aliases and stages.
-func registryRules() []exchange {
+// registryRules come by every rule for models, versions, tags, aliases and stages. PostgreSQL's driver
+// refuses some of what SQLAlchemy makes of a version.
+func registryRules(lax bool) []exchange {
 	long := strings.Repeat("é", 100_001)
 	exchanges := []exchange{
 		post(registeredModels+"create", m{"name": "m", "tags": tagList("b", "1", "a", "2", "b", "3"), "description": "d"}),
@@ -87,6 +88,10 @@ func registryRules() []exchange {
 	)
 
 	for _, version := range []any{"1", "2", " 1 ", "+1", "1_0", "0", "-1", "x", "", "1.0", "99999999999", 1, nil, "٢"} {
+		if version == "99999999999" && !lax {
+			continue
+		}
+
 		named := m{"name": "m", "version": version}
 		exchanges = append(exchanges, get(modelVersions+"get", named), get(modelVersions+"get-download-uri", named),
 			patch(modelVersions+"update", m{"name": "m", "version": version, "description": "new"}),
@@ -120,6 +125,10 @@ func registryRules() []exchange {
 		{"version": "9", "stage": "Staging"}, {"version": "2", "stage": "Deleted_Internal"}, {"version": "x", "stage": "nowhere"}, {"version": "2", "stage": "none"}, {"version": "2", "stage": "None", "archive_existing_versions": true},
 	} {
 		move["name"] = "m"
+		if !lax {
+			delete(move, "archive_existing_versions")
+		}
+
 		exchanges = append(exchanges, post(modelVersions+"transition-stage", move), get(registeredModels+"get", m{"name": "m"}))
 	}
 
@@ -201,8 +210,9 @@ func registrySources() []exchange {
 	)
 }
 
-// registrySearch finds models and versions in every way.
-func registrySearch() []exchange {
+// registrySearch finds models and versions in every way; numbers that are too large for a version only
+// where the database takes them.
+func registrySearch(lax bool) []exchange {
 	var exchanges []exchange
 
 	for i, name := range []string{"a", "B", "ab", "A", "%_", "é", "prompt 1", "prompt 2", "empty"} {
@@ -240,6 +250,10 @@ func registrySearch() []exchange {
 		"run_id = 'r1'", "run_id IN ('r1', 'r2')", "run_id = ''", "run_id != 'r1'", "source_path = 's3://bucket/models/a'", "source_path LIKE '%percent'", "version_number = 1", "version_number > 1", "version_number <= '2'", "version_number != 2", "version_number > 99999999999", "version_number > -99999999999",
 		"version_number != 99999999999", "version_number < -5", "version_number = 1.0", "name = 'a' AND version_number = 2 AND run_id = 'r2' AND tags.n = '2'", "name = a", "foo = 'x'", "name = 'a' OR name = 'b'", "creation_timestamp > 5",
 	} {
+		if strings.Contains(filter, "99999999999") && !lax {
+			continue
+		}
+
 		exchanges = append(exchanges, get(registeredModels+"search", m{"filter": filter}),
 			get(modelVersions+"search", m{"filter": filter, "order_by": []any{"name", "version_number"}}))
 	}
