@@ -56,12 +56,15 @@ const (
 	wholeAPI   = "every route of the API"
 )
 
-func all(Route) bool         { return true }
-func isAPI(route Route) bool { return route.Service != "" }
+// nativeDialects are the databases that native code is proven on.
+var nativeDialects = []string{sqlite, "postgresql"}
 
 func isRegistry(route Route) bool {
 	return route.Service == "ModelRegistryService" || route.Service == "WebhookService"
 }
+
+func all(Route) bool         { return true }
+func isAPI(route Route) bool { return route.Service != "" }
 
 // Modes is the whole table. A new mode goes here and nowhere else.
 var Modes = []Mode{
@@ -128,12 +131,25 @@ var Modes = []Mode{
 		Applies: hasUnsupportedSetting,
 	},
 	{
-		Name: "registry-store", When: "--registry-store-uri differs from the backend store",
-		Reason:    "Go opens one database",
+		Name:      "registry-store",
+		When:      "--registry-store-uri differs from the backend store and is no database that is native",
+		Reason:    "the store is Python code, or native code is not proven on it yet",
 		Concerned: "the model registry's routes and webhooks",
 		Concerns:  isRegistry,
 		Applies: func(s Setting) bool {
-			return s.Config.RegistryStoreURI != "" && s.Config.RegistryStoreURI != s.Config.BackendStoreURI
+			uri := s.Config.RegistryStoreURI
+
+			return uri != "" && uri != s.Config.BackendStoreURI &&
+				(!slices.Contains(nativeDialects, dialect(uri)) || isInMemory(uri))
+		},
+	},
+	{
+		Name: "source-pattern", When: "MLFLOW_CREATE_MODEL_VERSION_SOURCE_VALIDATION_REGEX",
+		Reason:    "the pattern is one of Python's regular expressions",
+		Concerned: "creating model versions",
+		Concerns:  func(route Route) bool { return route.Name == "createModelVersion" },
+		Applies: func(s Setting) bool {
+			return s.Getenv("MLFLOW_CREATE_MODEL_VERSION_SOURCE_VALIDATION_REGEX") != ""
 		},
 	},
 	{
@@ -326,7 +342,7 @@ func isInMemory(uri string) bool {
 }
 
 func hasUnsupportedSetting(setting Setting) bool {
-	if !slices.Contains([]string{sqlite, "postgresql"}, dialect(setting.Config.BackendStoreURI)) {
+	if !slices.Contains(nativeDialects, dialect(setting.Config.BackendStoreURI)) {
 		return false
 	}
 

@@ -41,7 +41,16 @@ var inMode = map[string][]func(*config.Config, map[string]string){
 	"database-setting": {
 		func(_ *config.Config, e map[string]string) { e["MLFLOW_SQLALCHEMYSTORE_POOLCLASS"] = "StaticPool" },
 	},
-	"registry-store": {func(c *config.Config, _ map[string]string) { c.RegistryStoreURI = "sqlite:///registry.db" }},
+	"registry-store": {
+		func(c *config.Config, _ map[string]string) { c.RegistryStoreURI = "./registry" },
+		func(c *config.Config, _ map[string]string) { c.RegistryStoreURI = "sqlite:///:memory:" },
+		func(c *config.Config, _ map[string]string) { c.RegistryStoreURI = "mysql+pymysql://h/registry" },
+	},
+	"source-pattern": {
+		func(_ *config.Config, e map[string]string) {
+			e["MLFLOW_CREATE_MODEL_VERSION_SOURCE_VALIDATION_REGEX"] = "^s3:"
+		},
+	},
 	"trace-archival": {
 		func(c *config.Config, _ map[string]string) { c.TraceArchival = "archival.yaml" },
 		func(_ *config.Config, e map[string]string) { e["MLFLOW_TRACE_ARCHIVAL_CONFIG"] = "archival.yaml" },

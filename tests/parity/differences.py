@@ -70,7 +70,17 @@ NEGATIVE_OFFSET = Difference(
     stock=200,
     we_say="Invalid page token",
 )
-
+HALF_A_TAG = Difference(
+    "stock takes a tag that it can't read for one without a name",
+    stock=400,
+    stock_says="This name would resolve to '.'",
+    we_say="Cannot read the request",
+)
+NEGATIVE_PAGE = Difference(
+    "stock makes of a negative size a LIMIT that databases take for none, or for no rows",
+    stock=200,
+    we_say="It must be a positive integer",
+)
 #: By case, then by the number of the step.
 DIFFERENCES: dict[str, dict[int, Difference]] = {
     "batches that stock reads by halves": {2: HALF_READ, 3: HALF_READ, 4: HALF_READ, 5: CRASH},
@@ -82,6 +92,10 @@ DIFFERENCES: dict[str, dict[int, Difference]] = {
     "experiments that aren't there": {17: STATEMENT},
     "datasets are logged": {5: STATEMENT},
     "logged model lives": {5: STATEMENT},
+    "model versions refused": {3: CRASH},
+    "registered model lives": {14: STATEMENT},
+    "registered models are searched": {25: CRASH, 40: NEGATIVE_PAGE},
+    "registry requests that stock reads by halves": {0: HALF_READ, 1: HALF_A_TAG, 3: HALF_READ},
     "logged models that can't be created": {4: STATEMENT, 5: STATEMENT},
     "metric history in pages": {8: HALF_READ},
     "metrics that stock reads by halves": {
@@ -104,6 +118,7 @@ DIFFERENCES: dict[str, dict[int, Difference]] = {
 DIFFERENCES_ON: dict[str, dict[str, dict[int, Difference]]] = {
     "sqlite": {
         "experiments that aren't there": dict.fromkeys(range(30, 36), DRIVER),
+        "model versions refused": {14: DRIVER},
         "search in pages": {22: NEGATIVE_OFFSET},
     },
     "postgresql": {
