@@ -74,8 +74,11 @@ var inMode = map[string][]func(*config.Config, map[string]string){
 	},
 }
 
-// webhookService is one whose methods nobody gets to use.
-type webhookService struct{ contract.WebhookService }
+// Services whose methods nobody gets to use.
+type (
+	registryService struct{ contract.ModelRegistryService }
+	webhookService  struct{ contract.WebhookService }
+)
 
 func TestEachModeLeavesItsRoutesToPython(t *testing.T) {
 	for _, mode := range Modes {
@@ -88,7 +91,9 @@ func TestEachModeLeavesItsRoutesToPython(t *testing.T) {
 				enter(options, environment)
 
 				server, url := start(t, options, func(name string) string { return environment[name] })
-				server.Provide(map[string]any{"MlflowService": service{}, "WebhookService": webhookService{}})
+				server.Provide(map[string]any{
+					"MlflowService": service{}, "ModelRegistryService": registryService{}, "WebhookService": webhookService{},
+				})
 				require.Contains(t, server.gate.Active(), mode.Name)
 
 				for _, method := range contract.Methods {
