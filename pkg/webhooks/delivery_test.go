@@ -333,10 +333,6 @@ func TestPrivateReceivers(t *testing.T) {
 		to = append(to, receiver{url: "http://" + host + ":" + port})
 	}
 
-	t.Setenv("HTTP_PROXY", victim.URL) // a proxy would connect in our place
-	t.Setenv("http_proxy", victim.URL)
-	t.Setenv("ALL_PROXY", victim.URL)
-
 	d := newTestDeliverer(t, options, to...)
 	d.Notify(t.Context(), created)
 	d.Shutdown(t.Context())
@@ -373,15 +369,27 @@ func TestRebinding(t *testing.T) {
 	require.Contains(t, log.String(), "attempts=1")
 }
 
+// here is a name server that knows no other machine.
+type here struct{}
+
+func (here) LookupNetIP(context.Context, string, string) ([]netip.Addr, error) {
+	return []netip.Addr{netip.MustParseAddr("127.0.0.1")}, nil
+}
+
 func TestNoProxy(t *testing.T) {
+	// A proxy would connect in our place, unjudged. Go never takes one for localhost, hence the name.
 	proxy := newMailbox(t, nil)
 	box := newMailbox(t, nil)
+	_, port, err := net.SplitHostPort(box.Listener.Addr().String())
+	require.NoError(t, err)
 
-	t.Setenv("HTTP_PROXY", proxy.URL)
-	t.Setenv("http_proxy", proxy.URL)
+	for _, variable := range []string{"HTTP_PROXY", "http_proxy", "ALL_PROXY"} {
+		t.Setenv(variable, proxy.URL)
+	}
 
 	options, _ := local()
-	d := newTestDeliverer(t, options, receiver{url: box.URL})
+	options.Resolver = here{}
+	d := newTestDeliverer(t, options, receiver{url: "http://receiver.test:" + port})
 	d.Notify(t.Context(), created)
 	box.wait(t, 1)
 	require.Empty(t, proxy.got())
