@@ -267,7 +267,7 @@ def _comparable(delivery: Delivery) -> tuple[str, dict[str, str], str]:
 
 
 def test_nobody_waits_for_a_receiver(tmp_path: Path, receiver: Receiver) -> None:
-    """A receiver that never answers delays no request and no other receiver; nor does the end of the server."""
+    """A receiver that never answers delays no request and no other receiver, nor the end of the server."""
     created = [WebhookEvent("registered_model", "created")]
     database = fresh_database("sqlite", tmp_path)
     count = 200
