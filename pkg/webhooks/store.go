@@ -319,8 +319,12 @@ func (s *Store) receiversOf(ctx context.Context, event event) (found []receiver,
 	return found, unreadable, nil
 }
 
-// namePattern is MLflow's, with the letters that Python takes for others of another case.
-var namePattern = regexp.MustCompile(`^[a-zA-Z0-9İıſK](?:[a-zA-Z0-9İıſK._-]*[a-zA-Z0-9İıſK])?$`)
+// nameEdge is what a name begins and ends with: letters and digits, with what Python takes for letters
+// of the other case.
+const nameEdge = `[a-zA-Z0-9\x{130}\x{131}\x{17f}\x{212a}]`
+
+// namePattern is MLflow's but for the length.
+var namePattern = regexp.MustCompile(`^` + nameEdge + `(?:(?:` + nameEdge + `|[._-])*` + nameEdge + `)?$`)
 
 const maxName = 63
 

@@ -40,7 +40,7 @@ CASES = (
         _create("b", description="", secret="", status="ACTIVE"),
         _create("c", description="é\n'", secret="ключ 🔑"),
         _create("x" * 63),
-        _create("\u017f\u212a"),
+        _create("\u017f\u0130.\u0131\u212a"),
         _create("d", events=[_TAGGED, _CREATED, {"entity": "BUDGET_POLICY", "action": "EXCEEDED"}]),
         _create("e", events=[{"entity": 1, "action": 1}]),
         _create("f", url=_URL + "?q=1#f", status=2),
