@@ -121,6 +121,64 @@ func appendGenerated(dst []byte, m proto.Message, depth int) ([]byte, bool) {
 		return appendDeleteLoggedModelTag_Response(dst, m, depth), true
 	case *protos.LogLoggedModelParamsRequest_Response:
 		return appendLogLoggedModelParamsRequest_Response(dst, m, depth), true
+	case *protos.CreateRegisteredModel_Response:
+		return appendCreateRegisteredModel_Response(dst, m, depth), true
+	case *protos.RegisteredModel:
+		return appendRegisteredModel(dst, m, depth), true
+	case *protos.ModelVersion:
+		return appendModelVersion(dst, m, depth), true
+	case *protos.ModelVersionTag:
+		return appendModelVersionTag(dst, m, depth), true
+	case *protos.ModelParam:
+		return appendModelParam(dst, m, depth), true
+	case *protos.ModelMetric:
+		return appendModelMetric(dst, m, depth), true
+	case *protos.ModelVersionDeploymentJobState:
+		return appendModelVersionDeploymentJobState(dst, m, depth), true
+	case *protos.RegisteredModelTag:
+		return appendRegisteredModelTag(dst, m, depth), true
+	case *protos.RegisteredModelAlias:
+		return appendRegisteredModelAlias(dst, m, depth), true
+	case *protos.RenameRegisteredModel_Response:
+		return appendRenameRegisteredModel_Response(dst, m, depth), true
+	case *protos.UpdateRegisteredModel_Response:
+		return appendUpdateRegisteredModel_Response(dst, m, depth), true
+	case *protos.DeleteRegisteredModel_Response:
+		return appendDeleteRegisteredModel_Response(dst, m, depth), true
+	case *protos.GetRegisteredModel_Response:
+		return appendGetRegisteredModel_Response(dst, m, depth), true
+	case *protos.SearchRegisteredModels_Response:
+		return appendSearchRegisteredModels_Response(dst, m, depth), true
+	case *protos.GetLatestVersions_Response:
+		return appendGetLatestVersions_Response(dst, m, depth), true
+	case *protos.CreateModelVersion_Response:
+		return appendCreateModelVersion_Response(dst, m, depth), true
+	case *protos.UpdateModelVersion_Response:
+		return appendUpdateModelVersion_Response(dst, m, depth), true
+	case *protos.TransitionModelVersionStage_Response:
+		return appendTransitionModelVersionStage_Response(dst, m, depth), true
+	case *protos.DeleteModelVersion_Response:
+		return appendDeleteModelVersion_Response(dst, m, depth), true
+	case *protos.GetModelVersion_Response:
+		return appendGetModelVersion_Response(dst, m, depth), true
+	case *protos.SearchModelVersions_Response:
+		return appendSearchModelVersions_Response(dst, m, depth), true
+	case *protos.GetModelVersionDownloadUri_Response:
+		return appendGetModelVersionDownloadUri_Response(dst, m, depth), true
+	case *protos.SetRegisteredModelTag_Response:
+		return appendSetRegisteredModelTag_Response(dst, m, depth), true
+	case *protos.SetModelVersionTag_Response:
+		return appendSetModelVersionTag_Response(dst, m, depth), true
+	case *protos.DeleteRegisteredModelTag_Response:
+		return appendDeleteRegisteredModelTag_Response(dst, m, depth), true
+	case *protos.DeleteModelVersionTag_Response:
+		return appendDeleteModelVersionTag_Response(dst, m, depth), true
+	case *protos.SetRegisteredModelAlias_Response:
+		return appendSetRegisteredModelAlias_Response(dst, m, depth), true
+	case *protos.DeleteRegisteredModelAlias_Response:
+		return appendDeleteRegisteredModelAlias_Response(dst, m, depth), true
+	case *protos.GetModelVersionByAlias_Response:
+		return appendGetModelVersionByAlias_Response(dst, m, depth), true
 	case *protos.CreateWebhook_Response:
 		return appendCreateWebhook_Response(dst, m, depth), true
 	case *protos.Webhook:
@@ -916,6 +974,457 @@ func appendLogLoggedModelParamsRequest_Response(dst []byte, m *protos.LogLoggedM
 	return appendEnd(dst, '}', depth)
 }
 
+func appendCreateRegisteredModel_Response(dst []byte, m *protos.CreateRegisteredModel_Response, depth int) []byte {
+	dst = append(dst, '{')
+	if m.RegisteredModel != nil {
+		dst = appendName(dst, `"registered_model": `, depth+1)
+		dst = appendRegisteredModel(dst, m.RegisteredModel, depth+1)
+	}
+	return appendEnd(dst, '}', depth)
+}
+
+func appendRegisteredModel(dst []byte, m *protos.RegisteredModel, depth int) []byte {
+	dst = append(dst, '{')
+	if m.Name != nil {
+		dst = appendName(dst, `"name": `, depth+1)
+		dst = AppendString(dst, *m.Name)
+	}
+	if m.CreationTimestamp != nil {
+		dst = appendName(dst, `"creation_timestamp": `, depth+1)
+		dst = strconv.AppendInt(dst, int64(*m.CreationTimestamp), 10)
+	}
+	if m.LastUpdatedTimestamp != nil {
+		dst = appendName(dst, `"last_updated_timestamp": `, depth+1)
+		dst = strconv.AppendInt(dst, int64(*m.LastUpdatedTimestamp), 10)
+	}
+	if m.UserId != nil {
+		dst = appendName(dst, `"user_id": `, depth+1)
+		dst = AppendString(dst, *m.UserId)
+	}
+	if m.Description != nil {
+		dst = appendName(dst, `"description": `, depth+1)
+		dst = AppendString(dst, *m.Description)
+	}
+	if len(m.LatestVersions) > 0 {
+		dst = appendName(dst, `"latest_versions": `, depth+1)
+		dst = append(dst, '[')
+		for _, item := range m.LatestVersions {
+			dst = appendNext(dst, depth+2)
+			dst = appendModelVersion(dst, item, depth+2)
+		}
+		dst = appendEnd(dst, ']', depth+1)
+	}
+	if len(m.Tags) > 0 {
+		dst = appendName(dst, `"tags": `, depth+1)
+		dst = append(dst, '[')
+		for _, item := range m.Tags {
+			dst = appendNext(dst, depth+2)
+			dst = appendRegisteredModelTag(dst, item, depth+2)
+		}
+		dst = appendEnd(dst, ']', depth+1)
+	}
+	if len(m.Aliases) > 0 {
+		dst = appendName(dst, `"aliases": `, depth+1)
+		dst = append(dst, '[')
+		for _, item := range m.Aliases {
+			dst = appendNext(dst, depth+2)
+			dst = appendRegisteredModelAlias(dst, item, depth+2)
+		}
+		dst = appendEnd(dst, ']', depth+1)
+	}
+	if m.DeploymentJobId != nil {
+		dst = appendName(dst, `"deployment_job_id": `, depth+1)
+		dst = AppendString(dst, *m.DeploymentJobId)
+	}
+	if m.DeploymentJobState != nil {
+		dst = appendName(dst, `"deployment_job_state": `, depth+1)
+		dst = appendEnumName(dst, protos.DeploymentJobConnection_State_name, int32(*m.DeploymentJobState))
+	}
+	return appendEnd(dst, '}', depth)
+}
+
+func appendModelVersion(dst []byte, m *protos.ModelVersion, depth int) []byte {
+	dst = append(dst, '{')
+	if m.Name != nil {
+		dst = appendName(dst, `"name": `, depth+1)
+		dst = AppendString(dst, *m.Name)
+	}
+	if m.Version != nil {
+		dst = appendName(dst, `"version": `, depth+1)
+		dst = AppendString(dst, *m.Version)
+	}
+	if m.CreationTimestamp != nil {
+		dst = appendName(dst, `"creation_timestamp": `, depth+1)
+		dst = strconv.AppendInt(dst, int64(*m.CreationTimestamp), 10)
+	}
+	if m.LastUpdatedTimestamp != nil {
+		dst = appendName(dst, `"last_updated_timestamp": `, depth+1)
+		dst = strconv.AppendInt(dst, int64(*m.LastUpdatedTimestamp), 10)
+	}
+	if m.UserId != nil {
+		dst = appendName(dst, `"user_id": `, depth+1)
+		dst = AppendString(dst, *m.UserId)
+	}
+	if m.CurrentStage != nil {
+		dst = appendName(dst, `"current_stage": `, depth+1)
+		dst = AppendString(dst, *m.CurrentStage)
+	}
+	if m.Description != nil {
+		dst = appendName(dst, `"description": `, depth+1)
+		dst = AppendString(dst, *m.Description)
+	}
+	if m.Source != nil {
+		dst = appendName(dst, `"source": `, depth+1)
+		dst = AppendString(dst, *m.Source)
+	}
+	if m.RunId != nil {
+		dst = appendName(dst, `"run_id": `, depth+1)
+		dst = AppendString(dst, *m.RunId)
+	}
+	if m.Status != nil {
+		dst = appendName(dst, `"status": `, depth+1)
+		dst = appendEnumName(dst, protos.ModelVersionStatus_name, int32(*m.Status))
+	}
+	if m.StatusMessage != nil {
+		dst = appendName(dst, `"status_message": `, depth+1)
+		dst = AppendString(dst, *m.StatusMessage)
+	}
+	if len(m.Tags) > 0 {
+		dst = appendName(dst, `"tags": `, depth+1)
+		dst = append(dst, '[')
+		for _, item := range m.Tags {
+			dst = appendNext(dst, depth+2)
+			dst = appendModelVersionTag(dst, item, depth+2)
+		}
+		dst = appendEnd(dst, ']', depth+1)
+	}
+	if m.RunLink != nil {
+		dst = appendName(dst, `"run_link": `, depth+1)
+		dst = AppendString(dst, *m.RunLink)
+	}
+	if len(m.Aliases) > 0 {
+		dst = appendName(dst, `"aliases": `, depth+1)
+		dst = append(dst, '[')
+		for _, item := range m.Aliases {
+			dst = appendNext(dst, depth+2)
+			dst = AppendString(dst, item)
+		}
+		dst = appendEnd(dst, ']', depth+1)
+	}
+	if m.ModelId != nil {
+		dst = appendName(dst, `"model_id": `, depth+1)
+		dst = AppendString(dst, *m.ModelId)
+	}
+	if len(m.ModelParams) > 0 {
+		dst = appendName(dst, `"model_params": `, depth+1)
+		dst = append(dst, '[')
+		for _, item := range m.ModelParams {
+			dst = appendNext(dst, depth+2)
+			dst = appendModelParam(dst, item, depth+2)
+		}
+		dst = appendEnd(dst, ']', depth+1)
+	}
+	if len(m.ModelMetrics) > 0 {
+		dst = appendName(dst, `"model_metrics": `, depth+1)
+		dst = append(dst, '[')
+		for _, item := range m.ModelMetrics {
+			dst = appendNext(dst, depth+2)
+			dst = appendModelMetric(dst, item, depth+2)
+		}
+		dst = appendEnd(dst, ']', depth+1)
+	}
+	if m.DeploymentJobState != nil {
+		dst = appendName(dst, `"deployment_job_state": `, depth+1)
+		dst = appendModelVersionDeploymentJobState(dst, m.DeploymentJobState, depth+1)
+	}
+	return appendEnd(dst, '}', depth)
+}
+
+func appendModelVersionTag(dst []byte, m *protos.ModelVersionTag, depth int) []byte {
+	dst = append(dst, '{')
+	if m.Key != nil {
+		dst = appendName(dst, `"key": `, depth+1)
+		dst = AppendString(dst, *m.Key)
+	}
+	if m.Value != nil {
+		dst = appendName(dst, `"value": `, depth+1)
+		dst = AppendString(dst, *m.Value)
+	}
+	return appendEnd(dst, '}', depth)
+}
+
+func appendModelParam(dst []byte, m *protos.ModelParam, depth int) []byte {
+	dst = append(dst, '{')
+	if m.Name != nil {
+		dst = appendName(dst, `"name": `, depth+1)
+		dst = AppendString(dst, *m.Name)
+	}
+	if m.Value != nil {
+		dst = appendName(dst, `"value": `, depth+1)
+		dst = AppendString(dst, *m.Value)
+	}
+	return appendEnd(dst, '}', depth)
+}
+
+func appendModelMetric(dst []byte, m *protos.ModelMetric, depth int) []byte {
+	dst = append(dst, '{')
+	if m.Key != nil {
+		dst = appendName(dst, `"key": `, depth+1)
+		dst = AppendString(dst, *m.Key)
+	}
+	if m.Value != nil {
+		dst = appendName(dst, `"value": `, depth+1)
+		dst = appendDouble(dst, *m.Value)
+	}
+	if m.Timestamp != nil {
+		dst = appendName(dst, `"timestamp": `, depth+1)
+		dst = strconv.AppendInt(dst, int64(*m.Timestamp), 10)
+	}
+	if m.Step != nil {
+		dst = appendName(dst, `"step": `, depth+1)
+		dst = strconv.AppendInt(dst, int64(*m.Step), 10)
+	}
+	if m.DatasetName != nil {
+		dst = appendName(dst, `"dataset_name": `, depth+1)
+		dst = AppendString(dst, *m.DatasetName)
+	}
+	if m.DatasetDigest != nil {
+		dst = appendName(dst, `"dataset_digest": `, depth+1)
+		dst = AppendString(dst, *m.DatasetDigest)
+	}
+	if m.ModelId != nil {
+		dst = appendName(dst, `"model_id": `, depth+1)
+		dst = AppendString(dst, *m.ModelId)
+	}
+	if m.RunId != nil {
+		dst = appendName(dst, `"run_id": `, depth+1)
+		dst = AppendString(dst, *m.RunId)
+	}
+	return appendEnd(dst, '}', depth)
+}
+
+func appendModelVersionDeploymentJobState(dst []byte, m *protos.ModelVersionDeploymentJobState, depth int) []byte {
+	dst = append(dst, '{')
+	if m.JobId != nil {
+		dst = appendName(dst, `"job_id": `, depth+1)
+		dst = AppendString(dst, *m.JobId)
+	}
+	if m.RunId != nil {
+		dst = appendName(dst, `"run_id": `, depth+1)
+		dst = AppendString(dst, *m.RunId)
+	}
+	if m.JobState != nil {
+		dst = appendName(dst, `"job_state": `, depth+1)
+		dst = appendEnumName(dst, protos.DeploymentJobConnection_State_name, int32(*m.JobState))
+	}
+	if m.RunState != nil {
+		dst = appendName(dst, `"run_state": `, depth+1)
+		dst = appendEnumName(dst, protos.ModelVersionDeploymentJobState_DeploymentJobRunState_name, int32(*m.RunState))
+	}
+	if m.CurrentTaskName != nil {
+		dst = appendName(dst, `"current_task_name": `, depth+1)
+		dst = AppendString(dst, *m.CurrentTaskName)
+	}
+	return appendEnd(dst, '}', depth)
+}
+
+func appendRegisteredModelTag(dst []byte, m *protos.RegisteredModelTag, depth int) []byte {
+	dst = append(dst, '{')
+	if m.Key != nil {
+		dst = appendName(dst, `"key": `, depth+1)
+		dst = AppendString(dst, *m.Key)
+	}
+	if m.Value != nil {
+		dst = appendName(dst, `"value": `, depth+1)
+		dst = AppendString(dst, *m.Value)
+	}
+	return appendEnd(dst, '}', depth)
+}
+
+func appendRegisteredModelAlias(dst []byte, m *protos.RegisteredModelAlias, depth int) []byte {
+	dst = append(dst, '{')
+	if m.Alias != nil {
+		dst = appendName(dst, `"alias": `, depth+1)
+		dst = AppendString(dst, *m.Alias)
+	}
+	if m.Version != nil {
+		dst = appendName(dst, `"version": `, depth+1)
+		dst = AppendString(dst, *m.Version)
+	}
+	return appendEnd(dst, '}', depth)
+}
+
+func appendRenameRegisteredModel_Response(dst []byte, m *protos.RenameRegisteredModel_Response, depth int) []byte {
+	dst = append(dst, '{')
+	if m.RegisteredModel != nil {
+		dst = appendName(dst, `"registered_model": `, depth+1)
+		dst = appendRegisteredModel(dst, m.RegisteredModel, depth+1)
+	}
+	return appendEnd(dst, '}', depth)
+}
+
+func appendUpdateRegisteredModel_Response(dst []byte, m *protos.UpdateRegisteredModel_Response, depth int) []byte {
+	dst = append(dst, '{')
+	if m.RegisteredModel != nil {
+		dst = appendName(dst, `"registered_model": `, depth+1)
+		dst = appendRegisteredModel(dst, m.RegisteredModel, depth+1)
+	}
+	return appendEnd(dst, '}', depth)
+}
+
+func appendDeleteRegisteredModel_Response(dst []byte, m *protos.DeleteRegisteredModel_Response, depth int) []byte {
+	dst = append(dst, '{')
+	return appendEnd(dst, '}', depth)
+}
+
+func appendGetRegisteredModel_Response(dst []byte, m *protos.GetRegisteredModel_Response, depth int) []byte {
+	dst = append(dst, '{')
+	if m.RegisteredModel != nil {
+		dst = appendName(dst, `"registered_model": `, depth+1)
+		dst = appendRegisteredModel(dst, m.RegisteredModel, depth+1)
+	}
+	return appendEnd(dst, '}', depth)
+}
+
+func appendSearchRegisteredModels_Response(dst []byte, m *protos.SearchRegisteredModels_Response, depth int) []byte {
+	dst = append(dst, '{')
+	if len(m.RegisteredModels) > 0 {
+		dst = appendName(dst, `"registered_models": `, depth+1)
+		dst = append(dst, '[')
+		for _, item := range m.RegisteredModels {
+			dst = appendNext(dst, depth+2)
+			dst = appendRegisteredModel(dst, item, depth+2)
+		}
+		dst = appendEnd(dst, ']', depth+1)
+	}
+	if m.NextPageToken != nil {
+		dst = appendName(dst, `"next_page_token": `, depth+1)
+		dst = AppendString(dst, *m.NextPageToken)
+	}
+	return appendEnd(dst, '}', depth)
+}
+
+func appendGetLatestVersions_Response(dst []byte, m *protos.GetLatestVersions_Response, depth int) []byte {
+	dst = append(dst, '{')
+	if len(m.ModelVersions) > 0 {
+		dst = appendName(dst, `"model_versions": `, depth+1)
+		dst = append(dst, '[')
+		for _, item := range m.ModelVersions {
+			dst = appendNext(dst, depth+2)
+			dst = appendModelVersion(dst, item, depth+2)
+		}
+		dst = appendEnd(dst, ']', depth+1)
+	}
+	return appendEnd(dst, '}', depth)
+}
+
+func appendCreateModelVersion_Response(dst []byte, m *protos.CreateModelVersion_Response, depth int) []byte {
+	dst = append(dst, '{')
+	if m.ModelVersion != nil {
+		dst = appendName(dst, `"model_version": `, depth+1)
+		dst = appendModelVersion(dst, m.ModelVersion, depth+1)
+	}
+	return appendEnd(dst, '}', depth)
+}
+
+func appendUpdateModelVersion_Response(dst []byte, m *protos.UpdateModelVersion_Response, depth int) []byte {
+	dst = append(dst, '{')
+	if m.ModelVersion != nil {
+		dst = appendName(dst, `"model_version": `, depth+1)
+		dst = appendModelVersion(dst, m.ModelVersion, depth+1)
+	}
+	return appendEnd(dst, '}', depth)
+}
+
+func appendTransitionModelVersionStage_Response(dst []byte, m *protos.TransitionModelVersionStage_Response, depth int) []byte {
+	dst = append(dst, '{')
+	if m.ModelVersion != nil {
+		dst = appendName(dst, `"model_version": `, depth+1)
+		dst = appendModelVersion(dst, m.ModelVersion, depth+1)
+	}
+	return appendEnd(dst, '}', depth)
+}
+
+func appendDeleteModelVersion_Response(dst []byte, m *protos.DeleteModelVersion_Response, depth int) []byte {
+	dst = append(dst, '{')
+	return appendEnd(dst, '}', depth)
+}
+
+func appendGetModelVersion_Response(dst []byte, m *protos.GetModelVersion_Response, depth int) []byte {
+	dst = append(dst, '{')
+	if m.ModelVersion != nil {
+		dst = appendName(dst, `"model_version": `, depth+1)
+		dst = appendModelVersion(dst, m.ModelVersion, depth+1)
+	}
+	return appendEnd(dst, '}', depth)
+}
+
+func appendSearchModelVersions_Response(dst []byte, m *protos.SearchModelVersions_Response, depth int) []byte {
+	dst = append(dst, '{')
+	if len(m.ModelVersions) > 0 {
+		dst = appendName(dst, `"model_versions": `, depth+1)
+		dst = append(dst, '[')
+		for _, item := range m.ModelVersions {
+			dst = appendNext(dst, depth+2)
+			dst = appendModelVersion(dst, item, depth+2)
+		}
+		dst = appendEnd(dst, ']', depth+1)
+	}
+	if m.NextPageToken != nil {
+		dst = appendName(dst, `"next_page_token": `, depth+1)
+		dst = AppendString(dst, *m.NextPageToken)
+	}
+	return appendEnd(dst, '}', depth)
+}
+
+func appendGetModelVersionDownloadUri_Response(dst []byte, m *protos.GetModelVersionDownloadUri_Response, depth int) []byte {
+	dst = append(dst, '{')
+	if m.ArtifactUri != nil {
+		dst = appendName(dst, `"artifact_uri": `, depth+1)
+		dst = AppendString(dst, *m.ArtifactUri)
+	}
+	return appendEnd(dst, '}', depth)
+}
+
+func appendSetRegisteredModelTag_Response(dst []byte, m *protos.SetRegisteredModelTag_Response, depth int) []byte {
+	dst = append(dst, '{')
+	return appendEnd(dst, '}', depth)
+}
+
+func appendSetModelVersionTag_Response(dst []byte, m *protos.SetModelVersionTag_Response, depth int) []byte {
+	dst = append(dst, '{')
+	return appendEnd(dst, '}', depth)
+}
+
+func appendDeleteRegisteredModelTag_Response(dst []byte, m *protos.DeleteRegisteredModelTag_Response, depth int) []byte {
+	dst = append(dst, '{')
+	return appendEnd(dst, '}', depth)
+}
+
+func appendDeleteModelVersionTag_Response(dst []byte, m *protos.DeleteModelVersionTag_Response, depth int) []byte {
+	dst = append(dst, '{')
+	return appendEnd(dst, '}', depth)
+}
+
+func appendSetRegisteredModelAlias_Response(dst []byte, m *protos.SetRegisteredModelAlias_Response, depth int) []byte {
+	dst = append(dst, '{')
+	return appendEnd(dst, '}', depth)
+}
+
+func appendDeleteRegisteredModelAlias_Response(dst []byte, m *protos.DeleteRegisteredModelAlias_Response, depth int) []byte {
+	dst = append(dst, '{')
+	return appendEnd(dst, '}', depth)
+}
+
+func appendGetModelVersionByAlias_Response(dst []byte, m *protos.GetModelVersionByAlias_Response, depth int) []byte {
+	dst = append(dst, '{')
+	if m.ModelVersion != nil {
+		dst = appendName(dst, `"model_version": `, depth+1)
+		dst = appendModelVersion(dst, m.ModelVersion, depth+1)
+	}
+	return appendEnd(dst, '}', depth)
+}
+
 func appendCreateWebhook_Response(dst []byte, m *protos.CreateWebhook_Response, depth int) []byte {
 	dst = append(dst, '{')
 	if m.Webhook != nil {
@@ -1146,6 +1655,52 @@ func decodeGenerated(d *decoder, m proto.Message) bool {
 		decodeDeleteLoggedModelTag(d, m, new(fieldsOfDeleteLoggedModelTag))
 	case *protos.LogLoggedModelParamsRequest:
 		decodeLogLoggedModelParamsRequest(d, m, new(fieldsOfLogLoggedModelParamsRequest))
+	case *protos.CreateRegisteredModel:
+		decodeCreateRegisteredModel(d, m, new(fieldsOfCreateRegisteredModel))
+	case *protos.RegisteredModelTag:
+		decodeRegisteredModelTag(d, m, new(fieldsOfRegisteredModelTag))
+	case *protos.RenameRegisteredModel:
+		decodeRenameRegisteredModel(d, m, new(fieldsOfRenameRegisteredModel))
+	case *protos.UpdateRegisteredModel:
+		decodeUpdateRegisteredModel(d, m, new(fieldsOfUpdateRegisteredModel))
+	case *protos.DeleteRegisteredModel:
+		decodeDeleteRegisteredModel(d, m, new(fieldsOfDeleteRegisteredModel))
+	case *protos.GetRegisteredModel:
+		decodeGetRegisteredModel(d, m, new(fieldsOfGetRegisteredModel))
+	case *protos.SearchRegisteredModels:
+		decodeSearchRegisteredModels(d, m, new(fieldsOfSearchRegisteredModels))
+	case *protos.GetLatestVersions:
+		decodeGetLatestVersions(d, m, new(fieldsOfGetLatestVersions))
+	case *protos.CreateModelVersion:
+		decodeCreateModelVersion(d, m, new(fieldsOfCreateModelVersion))
+	case *protos.ModelVersionTag:
+		decodeModelVersionTag(d, m, new(fieldsOfModelVersionTag))
+	case *protos.UpdateModelVersion:
+		decodeUpdateModelVersion(d, m, new(fieldsOfUpdateModelVersion))
+	case *protos.TransitionModelVersionStage:
+		decodeTransitionModelVersionStage(d, m, new(fieldsOfTransitionModelVersionStage))
+	case *protos.DeleteModelVersion:
+		decodeDeleteModelVersion(d, m, new(fieldsOfDeleteModelVersion))
+	case *protos.GetModelVersion:
+		decodeGetModelVersion(d, m, new(fieldsOfGetModelVersion))
+	case *protos.SearchModelVersions:
+		decodeSearchModelVersions(d, m, new(fieldsOfSearchModelVersions))
+	case *protos.GetModelVersionDownloadUri:
+		decodeGetModelVersionDownloadUri(d, m, new(fieldsOfGetModelVersionDownloadUri))
+	case *protos.SetRegisteredModelTag:
+		decodeSetRegisteredModelTag(d, m, new(fieldsOfSetRegisteredModelTag))
+	case *protos.SetModelVersionTag:
+		decodeSetModelVersionTag(d, m, new(fieldsOfSetModelVersionTag))
+	case *protos.DeleteRegisteredModelTag:
+		decodeDeleteRegisteredModelTag(d, m, new(fieldsOfDeleteRegisteredModelTag))
+	case *protos.DeleteModelVersionTag:
+		decodeDeleteModelVersionTag(d, m, new(fieldsOfDeleteModelVersionTag))
+	case *protos.SetRegisteredModelAlias:
+		decodeSetRegisteredModelAlias(d, m, new(fieldsOfSetRegisteredModelAlias))
+	case *protos.DeleteRegisteredModelAlias:
+		decodeDeleteRegisteredModelAlias(d, m, new(fieldsOfDeleteRegisteredModelAlias))
+	case *protos.GetModelVersionByAlias:
+		decodeGetModelVersionByAlias(d, m, new(fieldsOfGetModelVersionByAlias))
 	case *protos.CreateWebhook:
 		decodeCreateWebhook(d, m, new(fieldsOfCreateWebhook))
 	case *protos.WebhookEvent:
@@ -2824,6 +3379,793 @@ func decodeLogLoggedModelParamsRequest(d *decoder, m *protos.LogLoggedModelParam
 					decodeLoggedModelParameter(d, &box.message, &box.fields)
 					m.Params = append(m.Params, &box.message)
 				}
+			}
+		default:
+			d.fail()
+		}
+	}
+}
+
+type fieldsOfCreateRegisteredModel struct {
+	Name            string
+	Description     string
+	DeploymentJobId string
+}
+
+type boxOfCreateRegisteredModel struct {
+	fields  fieldsOfCreateRegisteredModel
+	message protos.CreateRegisteredModel
+}
+
+func decodeCreateRegisteredModel(d *decoder, m *protos.CreateRegisteredModel, f *fieldsOfCreateRegisteredModel) {
+	for more := d.object(); more; more = d.next('}') {
+		switch d.name() {
+		case "name":
+			if d.present(m.Name != nil) {
+				f.Name = d.string()
+				m.Name = &f.Name
+			}
+		case "tags":
+			if d.opens('[', m.Tags != nil) {
+				var boxes slab[boxOfRegisteredModelTag]
+				for more := true; more; more = d.next(']') {
+					box := boxes.next()
+					decodeRegisteredModelTag(d, &box.message, &box.fields)
+					m.Tags = append(m.Tags, &box.message)
+				}
+			}
+		case "description":
+			if d.present(m.Description != nil) {
+				f.Description = d.string()
+				m.Description = &f.Description
+			}
+		case "deployment_job_id":
+			if d.present(m.DeploymentJobId != nil) {
+				f.DeploymentJobId = d.string()
+				m.DeploymentJobId = &f.DeploymentJobId
+			}
+		default:
+			d.fail()
+		}
+	}
+}
+
+type fieldsOfRegisteredModelTag struct {
+	Key   string
+	Value string
+}
+
+type boxOfRegisteredModelTag struct {
+	fields  fieldsOfRegisteredModelTag
+	message protos.RegisteredModelTag
+}
+
+func decodeRegisteredModelTag(d *decoder, m *protos.RegisteredModelTag, f *fieldsOfRegisteredModelTag) {
+	for more := d.object(); more; more = d.next('}') {
+		switch d.name() {
+		case "key":
+			if d.present(m.Key != nil) {
+				f.Key = d.string()
+				m.Key = &f.Key
+			}
+		case "value":
+			if d.present(m.Value != nil) {
+				f.Value = d.string()
+				m.Value = &f.Value
+			}
+		default:
+			d.fail()
+		}
+	}
+}
+
+type fieldsOfRenameRegisteredModel struct {
+	Name    string
+	NewName string
+}
+
+type boxOfRenameRegisteredModel struct {
+	fields  fieldsOfRenameRegisteredModel
+	message protos.RenameRegisteredModel
+}
+
+func decodeRenameRegisteredModel(d *decoder, m *protos.RenameRegisteredModel, f *fieldsOfRenameRegisteredModel) {
+	for more := d.object(); more; more = d.next('}') {
+		switch d.name() {
+		case "name":
+			if d.present(m.Name != nil) {
+				f.Name = d.string()
+				m.Name = &f.Name
+			}
+		case "new_name":
+			if d.present(m.NewName != nil) {
+				f.NewName = d.string()
+				m.NewName = &f.NewName
+			}
+		default:
+			d.fail()
+		}
+	}
+}
+
+type fieldsOfUpdateRegisteredModel struct {
+	Name            string
+	Description     string
+	DeploymentJobId string
+}
+
+type boxOfUpdateRegisteredModel struct {
+	fields  fieldsOfUpdateRegisteredModel
+	message protos.UpdateRegisteredModel
+}
+
+func decodeUpdateRegisteredModel(d *decoder, m *protos.UpdateRegisteredModel, f *fieldsOfUpdateRegisteredModel) {
+	for more := d.object(); more; more = d.next('}') {
+		switch d.name() {
+		case "name":
+			if d.present(m.Name != nil) {
+				f.Name = d.string()
+				m.Name = &f.Name
+			}
+		case "description":
+			if d.present(m.Description != nil) {
+				f.Description = d.string()
+				m.Description = &f.Description
+			}
+		case "deployment_job_id":
+			if d.present(m.DeploymentJobId != nil) {
+				f.DeploymentJobId = d.string()
+				m.DeploymentJobId = &f.DeploymentJobId
+			}
+		default:
+			d.fail()
+		}
+	}
+}
+
+type fieldsOfDeleteRegisteredModel struct {
+	Name string
+}
+
+type boxOfDeleteRegisteredModel struct {
+	fields  fieldsOfDeleteRegisteredModel
+	message protos.DeleteRegisteredModel
+}
+
+func decodeDeleteRegisteredModel(d *decoder, m *protos.DeleteRegisteredModel, f *fieldsOfDeleteRegisteredModel) {
+	for more := d.object(); more; more = d.next('}') {
+		switch d.name() {
+		case "name":
+			if d.present(m.Name != nil) {
+				f.Name = d.string()
+				m.Name = &f.Name
+			}
+		default:
+			d.fail()
+		}
+	}
+}
+
+type fieldsOfGetRegisteredModel struct {
+	Name string
+}
+
+type boxOfGetRegisteredModel struct {
+	fields  fieldsOfGetRegisteredModel
+	message protos.GetRegisteredModel
+}
+
+func decodeGetRegisteredModel(d *decoder, m *protos.GetRegisteredModel, f *fieldsOfGetRegisteredModel) {
+	for more := d.object(); more; more = d.next('}') {
+		switch d.name() {
+		case "name":
+			if d.present(m.Name != nil) {
+				f.Name = d.string()
+				m.Name = &f.Name
+			}
+		default:
+			d.fail()
+		}
+	}
+}
+
+type fieldsOfSearchRegisteredModels struct {
+	Filter     string
+	MaxResults int64
+	PageToken  string
+}
+
+type boxOfSearchRegisteredModels struct {
+	fields  fieldsOfSearchRegisteredModels
+	message protos.SearchRegisteredModels
+}
+
+func decodeSearchRegisteredModels(d *decoder, m *protos.SearchRegisteredModels, f *fieldsOfSearchRegisteredModels) {
+	for more := d.object(); more; more = d.next('}') {
+		switch d.name() {
+		case "filter":
+			if d.present(m.Filter != nil) {
+				f.Filter = d.string()
+				m.Filter = &f.Filter
+			}
+		case "max_results":
+			if d.present(m.MaxResults != nil) {
+				f.MaxResults = d.int64()
+				m.MaxResults = &f.MaxResults
+			}
+		case "order_by":
+			if d.opens('[', m.OrderBy != nil) {
+				for more := true; more; more = d.next(']') {
+					var item string
+					item = d.string()
+					m.OrderBy = append(m.OrderBy, item)
+				}
+			}
+		case "page_token":
+			if d.present(m.PageToken != nil) {
+				f.PageToken = d.string()
+				m.PageToken = &f.PageToken
+			}
+		default:
+			d.fail()
+		}
+	}
+}
+
+type fieldsOfGetLatestVersions struct {
+	Name string
+}
+
+type boxOfGetLatestVersions struct {
+	fields  fieldsOfGetLatestVersions
+	message protos.GetLatestVersions
+}
+
+func decodeGetLatestVersions(d *decoder, m *protos.GetLatestVersions, f *fieldsOfGetLatestVersions) {
+	for more := d.object(); more; more = d.next('}') {
+		switch d.name() {
+		case "name":
+			if d.present(m.Name != nil) {
+				f.Name = d.string()
+				m.Name = &f.Name
+			}
+		case "stages":
+			if d.opens('[', m.Stages != nil) {
+				for more := true; more; more = d.next(']') {
+					var item string
+					item = d.string()
+					m.Stages = append(m.Stages, item)
+				}
+			}
+		default:
+			d.fail()
+		}
+	}
+}
+
+type fieldsOfCreateModelVersion struct {
+	Name        string
+	Source      string
+	RunId       string
+	RunLink     string
+	Description string
+	ModelId     string
+}
+
+type boxOfCreateModelVersion struct {
+	fields  fieldsOfCreateModelVersion
+	message protos.CreateModelVersion
+}
+
+func decodeCreateModelVersion(d *decoder, m *protos.CreateModelVersion, f *fieldsOfCreateModelVersion) {
+	for more := d.object(); more; more = d.next('}') {
+		switch d.name() {
+		case "name":
+			if d.present(m.Name != nil) {
+				f.Name = d.string()
+				m.Name = &f.Name
+			}
+		case "source":
+			if d.present(m.Source != nil) {
+				f.Source = d.string()
+				m.Source = &f.Source
+			}
+		case "run_id":
+			if d.present(m.RunId != nil) {
+				f.RunId = d.string()
+				m.RunId = &f.RunId
+			}
+		case "tags":
+			if d.opens('[', m.Tags != nil) {
+				var boxes slab[boxOfModelVersionTag]
+				for more := true; more; more = d.next(']') {
+					box := boxes.next()
+					decodeModelVersionTag(d, &box.message, &box.fields)
+					m.Tags = append(m.Tags, &box.message)
+				}
+			}
+		case "run_link":
+			if d.present(m.RunLink != nil) {
+				f.RunLink = d.string()
+				m.RunLink = &f.RunLink
+			}
+		case "description":
+			if d.present(m.Description != nil) {
+				f.Description = d.string()
+				m.Description = &f.Description
+			}
+		case "model_id":
+			if d.present(m.ModelId != nil) {
+				f.ModelId = d.string()
+				m.ModelId = &f.ModelId
+			}
+		default:
+			d.fail()
+		}
+	}
+}
+
+type fieldsOfModelVersionTag struct {
+	Key   string
+	Value string
+}
+
+type boxOfModelVersionTag struct {
+	fields  fieldsOfModelVersionTag
+	message protos.ModelVersionTag
+}
+
+func decodeModelVersionTag(d *decoder, m *protos.ModelVersionTag, f *fieldsOfModelVersionTag) {
+	for more := d.object(); more; more = d.next('}') {
+		switch d.name() {
+		case "key":
+			if d.present(m.Key != nil) {
+				f.Key = d.string()
+				m.Key = &f.Key
+			}
+		case "value":
+			if d.present(m.Value != nil) {
+				f.Value = d.string()
+				m.Value = &f.Value
+			}
+		default:
+			d.fail()
+		}
+	}
+}
+
+type fieldsOfUpdateModelVersion struct {
+	Name        string
+	Version     string
+	Description string
+}
+
+type boxOfUpdateModelVersion struct {
+	fields  fieldsOfUpdateModelVersion
+	message protos.UpdateModelVersion
+}
+
+func decodeUpdateModelVersion(d *decoder, m *protos.UpdateModelVersion, f *fieldsOfUpdateModelVersion) {
+	for more := d.object(); more; more = d.next('}') {
+		switch d.name() {
+		case "name":
+			if d.present(m.Name != nil) {
+				f.Name = d.string()
+				m.Name = &f.Name
+			}
+		case "version":
+			if d.present(m.Version != nil) {
+				f.Version = d.string()
+				m.Version = &f.Version
+			}
+		case "description":
+			if d.present(m.Description != nil) {
+				f.Description = d.string()
+				m.Description = &f.Description
+			}
+		default:
+			d.fail()
+		}
+	}
+}
+
+type fieldsOfTransitionModelVersionStage struct {
+	Name                    string
+	Version                 string
+	Stage                   string
+	ArchiveExistingVersions bool
+}
+
+type boxOfTransitionModelVersionStage struct {
+	fields  fieldsOfTransitionModelVersionStage
+	message protos.TransitionModelVersionStage
+}
+
+func decodeTransitionModelVersionStage(d *decoder, m *protos.TransitionModelVersionStage, f *fieldsOfTransitionModelVersionStage) {
+	for more := d.object(); more; more = d.next('}') {
+		switch d.name() {
+		case "name":
+			if d.present(m.Name != nil) {
+				f.Name = d.string()
+				m.Name = &f.Name
+			}
+		case "version":
+			if d.present(m.Version != nil) {
+				f.Version = d.string()
+				m.Version = &f.Version
+			}
+		case "stage":
+			if d.present(m.Stage != nil) {
+				f.Stage = d.string()
+				m.Stage = &f.Stage
+			}
+		case "archive_existing_versions":
+			if d.present(m.ArchiveExistingVersions != nil) {
+				f.ArchiveExistingVersions = d.bool()
+				m.ArchiveExistingVersions = &f.ArchiveExistingVersions
+			}
+		default:
+			d.fail()
+		}
+	}
+}
+
+type fieldsOfDeleteModelVersion struct {
+	Name    string
+	Version string
+}
+
+type boxOfDeleteModelVersion struct {
+	fields  fieldsOfDeleteModelVersion
+	message protos.DeleteModelVersion
+}
+
+func decodeDeleteModelVersion(d *decoder, m *protos.DeleteModelVersion, f *fieldsOfDeleteModelVersion) {
+	for more := d.object(); more; more = d.next('}') {
+		switch d.name() {
+		case "name":
+			if d.present(m.Name != nil) {
+				f.Name = d.string()
+				m.Name = &f.Name
+			}
+		case "version":
+			if d.present(m.Version != nil) {
+				f.Version = d.string()
+				m.Version = &f.Version
+			}
+		default:
+			d.fail()
+		}
+	}
+}
+
+type fieldsOfGetModelVersion struct {
+	Name    string
+	Version string
+}
+
+type boxOfGetModelVersion struct {
+	fields  fieldsOfGetModelVersion
+	message protos.GetModelVersion
+}
+
+func decodeGetModelVersion(d *decoder, m *protos.GetModelVersion, f *fieldsOfGetModelVersion) {
+	for more := d.object(); more; more = d.next('}') {
+		switch d.name() {
+		case "name":
+			if d.present(m.Name != nil) {
+				f.Name = d.string()
+				m.Name = &f.Name
+			}
+		case "version":
+			if d.present(m.Version != nil) {
+				f.Version = d.string()
+				m.Version = &f.Version
+			}
+		default:
+			d.fail()
+		}
+	}
+}
+
+type fieldsOfSearchModelVersions struct {
+	Filter     string
+	MaxResults int64
+	PageToken  string
+}
+
+type boxOfSearchModelVersions struct {
+	fields  fieldsOfSearchModelVersions
+	message protos.SearchModelVersions
+}
+
+func decodeSearchModelVersions(d *decoder, m *protos.SearchModelVersions, f *fieldsOfSearchModelVersions) {
+	for more := d.object(); more; more = d.next('}') {
+		switch d.name() {
+		case "filter":
+			if d.present(m.Filter != nil) {
+				f.Filter = d.string()
+				m.Filter = &f.Filter
+			}
+		case "max_results":
+			if d.present(m.MaxResults != nil) {
+				f.MaxResults = d.int64()
+				m.MaxResults = &f.MaxResults
+			}
+		case "order_by":
+			if d.opens('[', m.OrderBy != nil) {
+				for more := true; more; more = d.next(']') {
+					var item string
+					item = d.string()
+					m.OrderBy = append(m.OrderBy, item)
+				}
+			}
+		case "page_token":
+			if d.present(m.PageToken != nil) {
+				f.PageToken = d.string()
+				m.PageToken = &f.PageToken
+			}
+		default:
+			d.fail()
+		}
+	}
+}
+
+type fieldsOfGetModelVersionDownloadUri struct {
+	Name    string
+	Version string
+}
+
+type boxOfGetModelVersionDownloadUri struct {
+	fields  fieldsOfGetModelVersionDownloadUri
+	message protos.GetModelVersionDownloadUri
+}
+
+func decodeGetModelVersionDownloadUri(d *decoder, m *protos.GetModelVersionDownloadUri, f *fieldsOfGetModelVersionDownloadUri) {
+	for more := d.object(); more; more = d.next('}') {
+		switch d.name() {
+		case "name":
+			if d.present(m.Name != nil) {
+				f.Name = d.string()
+				m.Name = &f.Name
+			}
+		case "version":
+			if d.present(m.Version != nil) {
+				f.Version = d.string()
+				m.Version = &f.Version
+			}
+		default:
+			d.fail()
+		}
+	}
+}
+
+type fieldsOfSetRegisteredModelTag struct {
+	Name  string
+	Key   string
+	Value string
+}
+
+type boxOfSetRegisteredModelTag struct {
+	fields  fieldsOfSetRegisteredModelTag
+	message protos.SetRegisteredModelTag
+}
+
+func decodeSetRegisteredModelTag(d *decoder, m *protos.SetRegisteredModelTag, f *fieldsOfSetRegisteredModelTag) {
+	for more := d.object(); more; more = d.next('}') {
+		switch d.name() {
+		case "name":
+			if d.present(m.Name != nil) {
+				f.Name = d.string()
+				m.Name = &f.Name
+			}
+		case "key":
+			if d.present(m.Key != nil) {
+				f.Key = d.string()
+				m.Key = &f.Key
+			}
+		case "value":
+			if d.present(m.Value != nil) {
+				f.Value = d.string()
+				m.Value = &f.Value
+			}
+		default:
+			d.fail()
+		}
+	}
+}
+
+type fieldsOfSetModelVersionTag struct {
+	Name    string
+	Version string
+	Key     string
+	Value   string
+}
+
+type boxOfSetModelVersionTag struct {
+	fields  fieldsOfSetModelVersionTag
+	message protos.SetModelVersionTag
+}
+
+func decodeSetModelVersionTag(d *decoder, m *protos.SetModelVersionTag, f *fieldsOfSetModelVersionTag) {
+	for more := d.object(); more; more = d.next('}') {
+		switch d.name() {
+		case "name":
+			if d.present(m.Name != nil) {
+				f.Name = d.string()
+				m.Name = &f.Name
+			}
+		case "version":
+			if d.present(m.Version != nil) {
+				f.Version = d.string()
+				m.Version = &f.Version
+			}
+		case "key":
+			if d.present(m.Key != nil) {
+				f.Key = d.string()
+				m.Key = &f.Key
+			}
+		case "value":
+			if d.present(m.Value != nil) {
+				f.Value = d.string()
+				m.Value = &f.Value
+			}
+		default:
+			d.fail()
+		}
+	}
+}
+
+type fieldsOfDeleteRegisteredModelTag struct {
+	Name string
+	Key  string
+}
+
+type boxOfDeleteRegisteredModelTag struct {
+	fields  fieldsOfDeleteRegisteredModelTag
+	message protos.DeleteRegisteredModelTag
+}
+
+func decodeDeleteRegisteredModelTag(d *decoder, m *protos.DeleteRegisteredModelTag, f *fieldsOfDeleteRegisteredModelTag) {
+	for more := d.object(); more; more = d.next('}') {
+		switch d.name() {
+		case "name":
+			if d.present(m.Name != nil) {
+				f.Name = d.string()
+				m.Name = &f.Name
+			}
+		case "key":
+			if d.present(m.Key != nil) {
+				f.Key = d.string()
+				m.Key = &f.Key
+			}
+		default:
+			d.fail()
+		}
+	}
+}
+
+type fieldsOfDeleteModelVersionTag struct {
+	Name    string
+	Version string
+	Key     string
+}
+
+type boxOfDeleteModelVersionTag struct {
+	fields  fieldsOfDeleteModelVersionTag
+	message protos.DeleteModelVersionTag
+}
+
+func decodeDeleteModelVersionTag(d *decoder, m *protos.DeleteModelVersionTag, f *fieldsOfDeleteModelVersionTag) {
+	for more := d.object(); more; more = d.next('}') {
+		switch d.name() {
+		case "name":
+			if d.present(m.Name != nil) {
+				f.Name = d.string()
+				m.Name = &f.Name
+			}
+		case "version":
+			if d.present(m.Version != nil) {
+				f.Version = d.string()
+				m.Version = &f.Version
+			}
+		case "key":
+			if d.present(m.Key != nil) {
+				f.Key = d.string()
+				m.Key = &f.Key
+			}
+		default:
+			d.fail()
+		}
+	}
+}
+
+type fieldsOfSetRegisteredModelAlias struct {
+	Name    string
+	Alias   string
+	Version string
+}
+
+type boxOfSetRegisteredModelAlias struct {
+	fields  fieldsOfSetRegisteredModelAlias
+	message protos.SetRegisteredModelAlias
+}
+
+func decodeSetRegisteredModelAlias(d *decoder, m *protos.SetRegisteredModelAlias, f *fieldsOfSetRegisteredModelAlias) {
+	for more := d.object(); more; more = d.next('}') {
+		switch d.name() {
+		case "name":
+			if d.present(m.Name != nil) {
+				f.Name = d.string()
+				m.Name = &f.Name
+			}
+		case "alias":
+			if d.present(m.Alias != nil) {
+				f.Alias = d.string()
+				m.Alias = &f.Alias
+			}
+		case "version":
+			if d.present(m.Version != nil) {
+				f.Version = d.string()
+				m.Version = &f.Version
+			}
+		default:
+			d.fail()
+		}
+	}
+}
+
+type fieldsOfDeleteRegisteredModelAlias struct {
+	Name  string
+	Alias string
+}
+
+type boxOfDeleteRegisteredModelAlias struct {
+	fields  fieldsOfDeleteRegisteredModelAlias
+	message protos.DeleteRegisteredModelAlias
+}
+
+func decodeDeleteRegisteredModelAlias(d *decoder, m *protos.DeleteRegisteredModelAlias, f *fieldsOfDeleteRegisteredModelAlias) {
+	for more := d.object(); more; more = d.next('}') {
+		switch d.name() {
+		case "name":
+			if d.present(m.Name != nil) {
+				f.Name = d.string()
+				m.Name = &f.Name
+			}
+		case "alias":
+			if d.present(m.Alias != nil) {
+				f.Alias = d.string()
+				m.Alias = &f.Alias
+			}
+		default:
+			d.fail()
+		}
+	}
+}
+
+type fieldsOfGetModelVersionByAlias struct {
+	Name  string
+	Alias string
+}
+
+type boxOfGetModelVersionByAlias struct {
+	fields  fieldsOfGetModelVersionByAlias
+	message protos.GetModelVersionByAlias
+}
+
+func decodeGetModelVersionByAlias(d *decoder, m *protos.GetModelVersionByAlias, f *fieldsOfGetModelVersionByAlias) {
+	for more := d.object(); more; more = d.next('}') {
+		switch d.name() {
+		case "name":
+			if d.present(m.Name != nil) {
+				f.Name = d.string()
+				m.Name = &f.Name
+			}
+		case "alias":
+			if d.present(m.Alias != nil) {
+				f.Alias = d.string()
+				m.Alias = &f.Alias
 			}
 		default:
 			d.fail()

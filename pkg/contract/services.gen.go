@@ -44,6 +44,31 @@ type MlflowService interface {
 	LogLoggedModelParams(ctx context.Context, request *protos.LogLoggedModelParamsRequest) (*protos.LogLoggedModelParamsRequest_Response, error)
 }
 
+// ModelRegistryService is the native part of MLflow's service of that name.
+type ModelRegistryService interface {
+	CreateRegisteredModel(ctx context.Context, request *protos.CreateRegisteredModel) (*protos.CreateRegisteredModel_Response, error)
+	RenameRegisteredModel(ctx context.Context, request *protos.RenameRegisteredModel) (*protos.RenameRegisteredModel_Response, error)
+	UpdateRegisteredModel(ctx context.Context, request *protos.UpdateRegisteredModel) (*protos.UpdateRegisteredModel_Response, error)
+	DeleteRegisteredModel(ctx context.Context, request *protos.DeleteRegisteredModel) (*protos.DeleteRegisteredModel_Response, error)
+	GetRegisteredModel(ctx context.Context, request *protos.GetRegisteredModel) (*protos.GetRegisteredModel_Response, error)
+	SearchRegisteredModels(ctx context.Context, request *protos.SearchRegisteredModels) (*protos.SearchRegisteredModels_Response, error)
+	GetLatestVersions(ctx context.Context, request *protos.GetLatestVersions) (*protos.GetLatestVersions_Response, error)
+	CreateModelVersion(ctx context.Context, request *protos.CreateModelVersion) (*protos.CreateModelVersion_Response, error)
+	UpdateModelVersion(ctx context.Context, request *protos.UpdateModelVersion) (*protos.UpdateModelVersion_Response, error)
+	TransitionModelVersionStage(ctx context.Context, request *protos.TransitionModelVersionStage) (*protos.TransitionModelVersionStage_Response, error)
+	DeleteModelVersion(ctx context.Context, request *protos.DeleteModelVersion) (*protos.DeleteModelVersion_Response, error)
+	GetModelVersion(ctx context.Context, request *protos.GetModelVersion) (*protos.GetModelVersion_Response, error)
+	SearchModelVersions(ctx context.Context, request *protos.SearchModelVersions) (*protos.SearchModelVersions_Response, error)
+	GetModelVersionDownloadUri(ctx context.Context, request *protos.GetModelVersionDownloadUri) (*protos.GetModelVersionDownloadUri_Response, error)
+	SetRegisteredModelTag(ctx context.Context, request *protos.SetRegisteredModelTag) (*protos.SetRegisteredModelTag_Response, error)
+	SetModelVersionTag(ctx context.Context, request *protos.SetModelVersionTag) (*protos.SetModelVersionTag_Response, error)
+	DeleteRegisteredModelTag(ctx context.Context, request *protos.DeleteRegisteredModelTag) (*protos.DeleteRegisteredModelTag_Response, error)
+	DeleteModelVersionTag(ctx context.Context, request *protos.DeleteModelVersionTag) (*protos.DeleteModelVersionTag_Response, error)
+	SetRegisteredModelAlias(ctx context.Context, request *protos.SetRegisteredModelAlias) (*protos.SetRegisteredModelAlias_Response, error)
+	DeleteRegisteredModelAlias(ctx context.Context, request *protos.DeleteRegisteredModelAlias) (*protos.DeleteRegisteredModelAlias_Response, error)
+	GetModelVersionByAlias(ctx context.Context, request *protos.GetModelVersionByAlias) (*protos.GetModelVersionByAlias_Response, error)
+}
+
 // WebhookService is the native part of MLflow's service of that name.
 type WebhookService interface {
 	CreateWebhook(ctx context.Context, request *protos.CreateWebhook) (*protos.CreateWebhook_Response, error)

@@ -25,6 +25,7 @@ import (
 	"github.com/mlflow/mlflow-go/pkg/databasetest"
 	"github.com/mlflow/mlflow-go/pkg/handlers"
 	"github.com/mlflow/mlflow-go/pkg/pythontest"
+	"github.com/mlflow/mlflow-go/pkg/registry"
 	"github.com/mlflow/mlflow-go/pkg/tracking"
 	"github.com/mlflow/mlflow-go/pkg/validation"
 )
@@ -56,6 +57,8 @@ type side struct {
 	dump   func(t *testing.T) []string
 	runs   []string
 	models []string
+	// experiments are those that a part made.
+	experiments []string
 }
 
 // newOurs starts what the server makes of an environment.
@@ -72,17 +75,22 @@ func newOurs(t *testing.T, uri string, environment map[string]string) *side {
 	require.NoError(t, err)
 	require.NoError(t, store.Initialize(t.Context()))
 
-	service := handlers.Tracking(store, handlers.Locations{
+	locations := handlers.Locations{
 		Trusted:        []string{artifactRoot},
 		AllowedSchemes: handlers.SplitSchemes(environment["MLFLOW_ALLOWED_HOST_ADDRESSED_ARTIFACT_SCHEMES"]),
 		MaxLength:      options.MaxArtifactLocationLength,
-	})
+	}
+	services := map[string]any{
+		"MlflowService": handlers.Tracking(store, locations),
+		"ModelRegistryService": handlers.Registry(registry.New(db, store),
+			handlers.RegistryOptions{Tracking: store, Locations: locations}),
+	}
 
 	return &side{
 		answer: func(t *testing.T, e exchange) answer {
 			t.Helper()
 
-			return serve(t, service, e)
+			return serve(t, services, e)
 		},
 		dump: func(t *testing.T) []string {
 			t.Helper()
@@ -93,7 +101,7 @@ func newOurs(t *testing.T, uri string, environment map[string]string) *side {
 }
 
 // serve is the server's way of a request, without the server.
-func serve(t *testing.T, service contract.MlflowService, e exchange) answer {
+func serve(t *testing.T, services map[string]any, e exchange) answer {
 	t.Helper()
 
 	method, path := methodAt(t, e)
@@ -117,7 +125,7 @@ func serve(t *testing.T, service contract.MlflowService, e exchange) answer {
 	}
 
 	if err == nil {
-		response, failed := method.Call(ctx, service, message)
+		response, failed := method.Call(ctx, services[method.Service], message)
 		if failed == nil {
 			return answer{http.StatusOK, string(codec.Encode(nil, response))}
 		}
@@ -266,6 +274,8 @@ var (
 	flushPattern    = regexp.MustCompile(`\(raised as a result of [^)]*\)\\n`)
 	databasePattern = regexp.MustCompile("`mlflow_test_\\w+`\\.")
 	driverPattern   = regexp.MustCompile(`\(psycopg2?\.(errors\.)?\w+\)`)
+	setPattern      = regexp.MustCompile(`\{'[^{}]*'\}`)
+	digits          = regexp.MustCompile(`\d+`)
 )
 
 // exchange sends a request and gives the answer with what differs by nature made the same: ids,
@@ -288,6 +298,10 @@ func (s *side) exchange(t *testing.T, e exchange) answer {
 		s.models = append(s.models, modelIDPattern.FindString(a.Body))
 	}
 
+	if e.path == "experiments/create" && a.Status == http.StatusOK {
+		s.experiments = append(s.experiments, digits.FindString(a.Body))
+	}
+
 	a.Body = s.normal(a.Body)
 
 	return a
@@ -305,6 +319,12 @@ func (s *side) normal(text string) string {
 	text = runIDPattern.ReplaceAllString(text, "<id>")
 	text = timePattern.ReplaceAllString(text, "1") // a number still
 	text = namePattern.ReplaceAllString(text, "<name>")
+	text = setPattern.ReplaceAllStringFunc(text, func(set string) string { // Python's are in an order of the process
+		members := strings.Split(strings.Trim(set, "{}"), ", ")
+		slices.Sort(members)
+
+		return "{" + strings.Join(members, ", ") + "}"
+	})
 	text = flushPattern.ReplaceAllString(text, "")
 	text = driverPattern.ReplaceAllString(text, "(psycopg)")
 	text = databasePattern.ReplaceAllString(text, "`database`.")
@@ -312,18 +332,13 @@ func (s *side) normal(text string) string {
 	return sqlPattern.ReplaceAllString(text, `", "sqlstate"`)
 }
 
+// resolve puts what was made up for its names.
 func (s *side) resolve(value any) any {
 	switch value := value.(type) {
 	case string:
-		if number, found := strings.CutPrefix(value, "$run"); found {
-			if i, err := strconv.Atoi(number); err == nil && i < len(s.runs) {
-				return s.runs[i]
-			}
-		}
-
-		if number, found := strings.CutPrefix(value, "$model"); found {
-			if i, err := strconv.Atoi(number); err == nil && i < len(s.models) {
-				return s.models[i]
+		for name, ids := range map[string][]string{"$run": s.runs, "$model": s.models, "$experiment": s.experiments} {
+			for i := len(ids) - 1; i >= 0; i-- { // $run1 begins $run10
+				value = strings.ReplaceAll(value, name+strconv.Itoa(i), ids[i])
 			}
 		}
 
@@ -358,13 +373,20 @@ func dump(t *testing.T, db *database.DB) []string {
 		"experiment_tags": `#key, value, experiment_id`,
 		"runs": "run_uuid, name, source_type, source_name, entry_point_name, user_id, status, start_time, end_time, " +
 			"deleted_time > 0, source_version, lifecycle_stage, artifact_uri, experiment_id",
-		"tags":           `#key, value, run_uuid`,
-		"params":         `#key, value, run_uuid`,
-		"metrics":        `#key, value, timestamp, step, is_nan, run_uuid`,
-		"latest_metrics": `#key, value, timestamp, step, is_nan, run_uuid`,
-		"datasets":       "experiment_id, name, digest, dataset_source_type, dataset_source, dataset_schema, dataset_profile",
-		"inputs":         "source_type, source_id, destination_type, destination_id, step",
-		"input_tags":     "(SELECT i.destination_id FROM inputs i WHERE i.input_uuid = input_tags.input_uuid), name, value",
+		"tags":              `#key, value, run_uuid`,
+		"params":            `#key, value, run_uuid`,
+		"metrics":           `#key, value, timestamp, step, is_nan, run_uuid`,
+		"latest_metrics":    `#key, value, timestamp, step, is_nan, run_uuid`,
+		"datasets":          "experiment_id, name, digest, dataset_source_type, dataset_source, dataset_schema, dataset_profile",
+		"inputs":            "source_type, source_id, destination_type, destination_id, step",
+		"registered_models": "name, creation_time > 0, last_updated_time > 0, description, workspace",
+		"model_versions": "name, version, creation_time > 0, last_updated_time >= creation_time, description, user_id, " +
+			"current_stage, source, run_id, status, status_message, run_link, storage_location, workspace",
+		"registered_model_tags":    `#key, value, name, workspace`,
+		"model_version_tags":       `#key, value, name, version, workspace`,
+		"registered_model_aliases": "alias, version, name, workspace",
+		"logged_model_tags":        "tag_key, tag_value, model_id",
+		"input_tags":               "(SELECT i.destination_id FROM inputs i WHERE i.input_uuid = input_tags.input_uuid), name, value",
 	} {
 		require.NoError(t, db.Read(t.Context(), func(tx *database.Tx) error {
 			columns := strings.ReplaceAll(columns, "#key", tx.Dialect().Quote("key"))
@@ -426,10 +448,14 @@ func TestAgreesWithMLflow(t *testing.T) {
 				{"Inputs", inputs()},
 				{"SearchLoggedModels", searchLoggedModels(source.Name)},
 				{"LoggedModels", loggedModels()},
+				{"Registry", registryRules(source.Name == "sqlite")},
+				{"RegistrySources", registrySources()},
+				{"RegistrySearch", registrySearch(source.Name == "sqlite")},
 			} {
 				t.Run(part.name, func(t *testing.T) {
 					theirs.runs, ours.runs = nil, nil
 					theirs.models, ours.models = nil, nil
+					theirs.experiments, ours.experiments = nil, nil
 
 					compare(t, source, theirs, ours, part.exchanges)
 				})
@@ -456,7 +482,7 @@ func compare(t *testing.T, source databasetest.Source, theirs, ours *side, excha
 	for i, e := range exchanges {
 		want, got := theirs.exchange(t, e), ours.exchange(t, e)
 		if isUnordered(e) && want.Status == got.Status && source.Name != "sqlite" {
-			want.Body, got.Body = unordered(t, want.Body), unordered(t, got.Body)
+			want.Body, got.Body = unordered(t, e, want.Body), unordered(t, e, got.Body)
 		}
 
 		if want != got {
@@ -471,18 +497,20 @@ func compare(t *testing.T, source databasetest.Source, theirs, ours *side, excha
 // isUnordered tells of answers with lists that no ORDER BY orders.
 func isUnordered(e exchange) bool {
 	return strings.Contains(e.path, "/get") && !strings.HasPrefix(e.path, "metrics/") ||
-		strings.HasPrefix(e.path, "logged-models")
+		slices.ContainsFunc([]string{"logged-models", "registered-models", "model-versions"}, func(entity string) bool {
+			return strings.HasPrefix(e.path, entity)
+		})
 }
 
 // unordered sorts the lists in an answer. PostgreSQL gives rows without ORDER BY as they lie in the
 // table, where an update moves them, MySQL in the order of whichever index it takes.
-func unordered(t *testing.T, body string) string {
+func unordered(t *testing.T, e exchange, body string) string {
 	t.Helper()
 
 	var parsed any
 
 	require.NoError(t, json.Unmarshal([]byte(body), &parsed))
-	sortByKey(parsed)
+	sortByKey(parsed, strings.HasSuffix(e.path, "search"))
 
 	sorted, err := json.Marshal(parsed)
 	require.NoError(t, err)
@@ -490,17 +518,18 @@ func unordered(t *testing.T, body string) string {
 	return string(sorted)
 }
 
-func sortByKey(value any) {
+func sortByKey(value any, found bool) {
 	object, _ := value.(map[string]any)
 	for name, member := range object {
-		sortByKey(member)
+		sortByKey(member, found)
 
 		list, _ := member.([]any)
 		for _, item := range list {
-			sortByKey(item)
+			sortByKey(item, found)
 		}
 
-		if name == "models" { // what was searched for is in order
+		// What was searched for is in order.
+		if found && slices.Contains([]string{"models", "registered_models", "model_versions"}, name) {
 			continue
 		}
 

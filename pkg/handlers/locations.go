@@ -83,13 +83,8 @@ func (l Locations) Check(location, field string) error {
 		return err
 	}
 
-	if scheme, err := l.rejectedScheme(location); err != nil {
+	if err := l.checkScheme(location, field); err != nil {
 		return err
-	} else if scheme != "" {
-		return contract.InvalidParameter("'%s' cannot use the '%s' scheme: the '%s' scheme addresses a host other than "+
-			"the tracking server's configured artifact storage, so the server would connect to the host named in the URI. "+
-			"Set the MLFLOW_ALLOWED_HOST_ADDRESSED_ARTIFACT_SCHEMES environment variable on the server to allow it.",
-			field, scheme, scheme)
 	}
 
 	if strings.HasPrefix(location, "runs:") {
@@ -108,6 +103,20 @@ func (l Locations) Check(location, field string) error {
 	}
 
 	return nil
+}
+
+// checkScheme refuses a location that the server mustn't connect to
+// (handlers._validate_artifact_uri_scheme).
+func (l Locations) checkScheme(location, field string) error {
+	scheme, err := l.rejectedScheme(location)
+	if err != nil || scheme == "" {
+		return err
+	}
+
+	return contract.InvalidParameter("'%s' cannot use the '%s' scheme: the '%s' scheme addresses a host other than "+
+		"the tracking server's configured artifact storage, so the server would connect to the host named in the URI. "+
+		"Set the MLFLOW_ALLOWED_HOST_ADDRESSED_ARTIFACT_SCHEMES environment variable on the server to allow it.",
+		field, scheme, scheme)
 }
 
 // rejectedScheme is the scheme of a location that the server mustn't connect to; "" if it may.

@@ -20,7 +20,7 @@ func (w *webhooks) CreateWebhook(
 ) (*protos.CreateWebhook_Response, error) {
 	return w.WebhookService.CreateWebhook(ctx, &protos.CreateWebhook{
 		Name: request.Name, Url: request.Url, Events: request.GetEvents(), Status: request.Status,
-		Description: unlessEmpty(request.Description), Secret: unlessEmpty(request.Secret),
+		Description: nilIfEmpty(request.GetDescription()), Secret: nilIfEmpty(request.GetSecret()),
 	})
 }
 
@@ -29,16 +29,7 @@ func (w *webhooks) UpdateWebhook(
 	ctx context.Context, request *protos.UpdateWebhook,
 ) (*protos.UpdateWebhook_Response, error) {
 	return w.WebhookService.UpdateWebhook(ctx, &protos.UpdateWebhook{
-		WebhookId: request.WebhookId, Name: unlessEmpty(request.Name), Url: unlessEmpty(request.Url),
+		WebhookId: request.WebhookId, Name: nilIfEmpty(request.GetName()), Url: nilIfEmpty(request.GetUrl()),
 		Description: request.Description, Events: request.GetEvents(), Secret: request.Secret, Status: request.Status,
 	})
-}
-
-// unlessEmpty is Python's text or None.
-func unlessEmpty(text *string) *string {
-	if text == nil || *text == "" {
-		return nil
-	}
-
-	return text
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/mlflow/mlflow-go/pkg/contract"
 	"github.com/mlflow/mlflow-go/pkg/database"
 	"github.com/mlflow/mlflow-go/pkg/protos"
+	"github.com/mlflow/mlflow-go/pkg/registry"
 	"github.com/mlflow/mlflow-go/pkg/tracking"
 )
 
@@ -37,7 +38,10 @@ func bind(ctx context.Context, settings config) (services map[string]any, releas
 		return nil, nil, errors.Join(fmt.Errorf("open the tracking store: %w", err), db.Close())
 	}
 
-	return map[string]any{"MlflowService": contract.MlflowService(store)}, db.Close, nil
+	return map[string]any{
+		"MlflowService":        contract.MlflowService(store),
+		"ModelRegistryService": contract.ModelRegistryService(registry.New(db, store)),
+	}, db.Close, nil
 }
 
 // openDatabase opens a database in the way that the environment asks for, and says how a store on

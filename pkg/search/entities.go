@@ -157,3 +157,100 @@ var Experiments = Grammar{
 		unknownKind: "Invalid order_by entity: {kind}",
 	},
 }
+
+// registryValue refuses what isn't a text or a list of texts.
+const registryValue = "Expected a quoted string value or a list of quoted string values for attributes. " +
+	"Got value {value}"
+
+const unknownRegistryKind = "Invalid entity type '{kind}'. Valid entity types are ('attribute', 'tag', 'tags')"
+
+// registryTag is the identifier of tags of registered models and their versions.
+var registryTag = identifier{
+	kind: Tag, spellings: []string{"tag", "tags"},
+	operand: &operand{
+		wrongValue:      tagOperand.wrongValue,
+		comparators:     textComparators,
+		wrongComparator: "Invalid comparator for tag: {comparator}",
+	},
+}
+
+// registryText is an attribute that holds a string; listed are the attributes of the entity that
+// take lists.
+func registryText(lists bool, wrongNumber string, listed ...string) *operand {
+	return &operand{
+		wrongValue: registryValue,
+		lists:      lists,
+		wrongList: "Only " + pyfmt.ReprList(listed) +
+			" attributes support comparison with a list of quoted string values.",
+		wrongNumber:     wrongNumber,
+		comparators:     listComparators,
+		wrongComparator: "Invalid comparator for attribute: {comparator}",
+	}
+}
+
+// RegisteredModels is the grammar of SearchRegisteredModels (SearchModelUtils, and the checks that
+// the registry's SqlAlchemyStore makes of what it parsed).
+var RegisteredModels = Grammar{
+	identifiers: []identifier{
+		{
+			kind: Attribute, spellings: []string{"attribute"},
+			keys:       keyed(registryText(true, ""), "name"),
+			unknownKey: unknownAttribute("name"),
+		},
+		registryTag,
+	},
+	unknownKind: unknownRegistryKind,
+	anyCase:     true,
+	literalKeys: true,
+	judgedLast:  true,
+	order: orderRules{
+		attributes: []string{"name", "timestamp", "last_updated_timestamp"},
+		kinds:      []Kind{Attribute},
+		bare:       true,
+		aliases:    map[string]string{"timestamp": "last_updated_timestamp"},
+		unknownKey: "Invalid order by key '{key}' specified. Valid keys are '" +
+			python.ReprSet([]string{"name", "timestamp"}) + "'",
+		unique: true,
+	},
+}
+
+// onlyNumeric refuses to compare other attributes of model versions with numbers.
+var onlyNumeric = "Only the '" +
+	python.ReprSet([]string{"version_number", "creation_timestamp", "last_updated_timestamp"}) +
+	"' attributes support comparison with numeric values."
+
+// ModelVersions is the grammar of SearchModelVersions (SearchModelVersionUtils, and the checks that
+// the registry's SqlAlchemyStore makes of what it parsed).
+//
+//nolint:goconst // a table: each line says all
+var ModelVersions = Grammar{
+	identifiers: []identifier{
+		{
+			kind: Attribute, spellings: []string{"attribute"},
+			keys: merged(
+				keyed(registryText(true, onlyNumeric), "name", "run_id"),
+				keyed(registryText(false, onlyNumeric, "name", "run_id"), "source_path"),
+				keyed(&operand{
+					form: either, wrongValue: registryValue,
+					wrongList:       registryText(false, "", "name", "run_id").wrongList,
+					comparators:     numericComparators,
+					wrongComparator: "Invalid comparator for attribute {key}: {comparator}",
+					wholeOnly:       "Invalid value for numeric attribute '{key}': {value}",
+				}, "version_number"),
+			),
+			unknownKey: unknownAttribute("name", "version_number", "run_id", "source_path"),
+		},
+		registryTag,
+	},
+	unknownKind: unknownRegistryKind,
+	anyCase:     true,
+	literalKeys: true,
+	order: orderRules{
+		attributes: []string{"name", "version_number", "creation_timestamp", "last_updated_timestamp"},
+		kinds:      []Kind{Attribute},
+		unknownKind: "Invalid order by key '{key}' specified. Valid keys are " +
+			python.ReprSet([]string{"name", "version_number", "creation_timestamp", "last_updated_timestamp"}),
+		anyKind: true,
+		unique:  true,
+	},
+}

@@ -151,7 +151,7 @@ func (g *Grammar) condition(parts []*sqlparse.Token) (condition, error) {
 		comparator = Comparator(parts[1].Text)
 	}
 
-	forNull := len(parts) == 2 && (comparator == IsNull || comparator == IsNotNull)
+	forNull := len(parts) == 2 && (comparator == IsNull || comparator == IsNotNull) && g.notNullable != ""
 
 	switch {
 	case !forNull && len(parts) != 3:
@@ -167,6 +167,16 @@ func (g *Grammar) condition(parts []*sqlparse.Token) (condition, error) {
 	}
 
 	c := condition{operand: name.operandOf(key)}
+
+	if g.literalKeys && name.kind == Attribute {
+		_, written, qualified := strings.Cut(parts[0].Text, ".")
+		if !qualified {
+			written = parts[0].Text
+		}
+
+		c.operand, key = name.operandOf(written), written
+	}
+
 	if c.operand == nil {
 		return condition{}, contract.InvalidParameter("%s", fill(name.unknownKey, "{key}", key))
 	}
@@ -238,17 +248,21 @@ func (o *operand) value(key string, token *sqlparse.Token) (Value, error) {
 	isText := token.Type == sqlparse.StringSingle || token.Group == sqlparse.Identifier
 
 	switch {
-	case o.form == numeral && (token.Type == sqlparse.Integer || token.Type == sqlparse.Float):
+	case o.form != quotedText && (token.Type == sqlparse.Integer || token.Type == sqlparse.Float):
 		return newNumber(token.Text, token.Type == sqlparse.Integer), nil
-	case o.form == quotedText && isText && !isQuoted(token.Text, "'", `"`):
+	case o.form != numeral && isText && !isQuoted(token.Text, "'", `"`):
 		return nil, contract.InvalidParameter("Parameter value is either not quoted or unidentified quote types "+
 			"used for string value %s. Use either single or double quotes.", token.Text)
-	case o.form == quotedText && isText:
+	case o.form != numeral && isText:
 		return Text(unquote(token.Text, "'", `"`)), nil
 	case o.lists && token.Group == sqlparse.Parenthesis:
 		return parseList(token.Text)
 	case o.wrongList != "" && token.Group == sqlparse.Parenthesis:
 		return nil, contract.InvalidParameter("%s", o.wrongList)
+	}
+
+	if o.wrongNumber != "" && (token.Type == sqlparse.Integer || token.Type == sqlparse.Float) {
+		return nil, contract.InvalidParameter("%s", o.wrongNumber)
 	}
 
 	return nil, contract.InvalidParameter("%s", fill(o.wrongValue, "{key}", key, "{value}", token.Text))
@@ -307,7 +321,8 @@ func (g *Grammar) judge(conditions []condition) ([]Comparison, error) {
 
 func (c *condition) judge() error {
 	if !slices.Contains(c.operand.comparators, c.Comparator) {
-		return contract.InvalidParameter("%s", fill(c.operand.wrongComparator, "{comparator}", string(c.Comparator)))
+		return contract.InvalidParameter("%s", fill(c.operand.wrongComparator, "{comparator}", string(c.Comparator),
+			"{key}", c.Key))
 	}
 
 	if sentence := c.operand.wholeNumbers; sentence != "" {
@@ -316,10 +331,35 @@ func (c *condition) judge() error {
 		}
 	}
 
+	if sentence := c.operand.wholeOnly; sentence != "" {
+		if err := c.wholeOnly(sentence); err != nil {
+			return err
+		}
+	}
+
 	_, isList := c.Value.(List)
 	if isList && c.Comparator != In && c.Comparator != NotIn {
 		return contract.InvalidParameter("Comparator '%s' can't be used with a list of values; use IN or NOT IN",
 			c.Comparator)
+	}
+
+	return nil
+}
+
+// wholeOnly makes a whole number of the value.
+func (c *condition) wholeOnly(sentence string) error {
+	switch v := c.Value.(type) {
+	case Number:
+		if !v.Whole() {
+			return contract.InvalidParameter("%s", fill(sentence, "{key}", c.Key, "{value}", python.ReprFloat(v.Float64())))
+		}
+	case Text:
+		number, ok := pyfmt.ParseInt(string(v))
+		if !ok {
+			return contract.InvalidParameter("%s", fill(sentence, "{key}", c.Key, "{value}", pyfmt.Repr(string(v))))
+		}
+
+		c.Value = newNumber(number.String(), true)
 	}
 
 	return nil

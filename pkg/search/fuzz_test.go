@@ -16,7 +16,7 @@ func FuzzParse(f *testing.F) {
 	}
 
 	f.Fuzz(func(t *testing.T, filter, orderBy, pageToken string) {
-		for _, grammar := range []*search.Grammar{&search.Runs, &search.Experiments} {
+		for _, grammar := range grammars {
 			query, err := grammar.Parse(filter, []string{orderBy}, pageToken)
 			if err != nil {
 				require.NotNil(t, contract.AsError(err))

@@ -25,8 +25,13 @@ type Grammar struct {
 	// invalidClauses refuses the {clauses} that aren't comparisons; quotedClauses has each of
 	// them in quotes.
 	quotedClauses bool
-	// notNullable refuses IS NULL and IS NOT NULL for {key} of another {kind}.
+	// notNullable refuses IS NULL and IS NOT NULL for {key} of another {kind}; without it, they are
+	// no comparisons at all.
 	notNullable string
+	// literalKeys has attributes known by what is written, quotes included.
+	literalKeys bool
+	// judgedLast has a comparison's comparator judged when all else was found to be right.
+	judgedLast bool
 
 	order orderRules
 }
@@ -35,9 +40,16 @@ type Grammar struct {
 type orderRules struct {
 	// attributes are the ones that can be sorted by.
 	attributes []string
-	// kinds are what can be sorted by; unknownKind refuses another {kind}.
+	// kinds are what can be sorted by; unknownKind refuses {key} of another {kind}.
 	kinds       []Kind
 	unknownKind string
+	// anyKind takes a key of any kind for the attribute of its name.
+	anyKind bool
+	// bare has clauses name attributes without their kind, and aliases other names for them;
+	// unknownKey refuses another {key}.
+	bare       bool
+	aliases    map[string]string
+	unknownKey string
 	// unique refuses to sort by the same thing twice.
 	unique bool
 	// first has clauses judged before the filter's comparators are.
@@ -66,12 +78,16 @@ type operand struct {
 	// when there is no such sentence.
 	lists     bool
 	wrongList string
+	// wrongNumber refuses a number where wrongValue wouldn't do.
+	wrongNumber string
 
 	comparators []Comparator
 	// wrongComparator refuses another {comparator}.
 	wrongComparator string
 	// wholeNumbers refuses numbers with a fraction, and text that isn't a whole number.
 	wholeNumbers string
+	// wholeOnly does so in another sentence, which shows the {value} as Python's repr does.
+	wholeOnly string
 }
 
 // valueForm is how a value is written.
@@ -80,6 +96,8 @@ type valueForm int
 const (
 	quotedText valueForm = iota
 	numeral
+	// either is a numeral or a quoted text.
+	either
 )
 
 // find returns the identifier that a spelling names, or nil.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"regexp"
@@ -57,14 +58,11 @@ func askMLflow(t *testing.T, questions []question) []answer {
 
 // ours answers a question as the oracle does.
 func ours(q question) (any, error) {
-	grammar := &search.Runs
-	if q.About == "experiments" {
-		grammar = &search.Experiments
-	}
+	grammar := grammars[q.About]
 
-	parseFilter := grammar.ParseFilter
-	if q.About == loggedModels {
-		parseFilter = search.LoggedModels.ParseFilter
+	parseFilter := search.LoggedModels.ParseFilter
+	if grammar != nil {
+		parseFilter = grammar.ParseFilter
 	}
 
 	switch {
@@ -91,8 +89,16 @@ func ours(q question) (any, error) {
 	}
 }
 
-// loggedModels are what a question may be about.
+// What a question may be about.
 const loggedModels = "logged_models"
+
+var (
+	grammars = map[string]*search.Grammar{
+		"runs": &search.Runs, "experiments": &search.Experiments, "registered_models": &search.RegisteredModels,
+		"model_versions": &search.ModelVersions,
+	}
+	entities = slices.Sorted(maps.Keys(grammars))
+)
 
 func valueForOracle(about string, c search.Comparison) any {
 	number, ok := c.Value.(search.Number)
@@ -239,7 +245,7 @@ var (
 		"attr", "run", "dataset", "datasets", "`metrics`", "'tags'", "Metrics", "trace", "", "`tag`",
 	}
 	keys = []string{
-		"a", "run_id", "run_name", "`run name`", "'Run Name'", "\"run name\"", "created", "Created", "start_time",
+		"a", "run_id", "version_number", "source_path", "last_updated_timestamp", "creation_timestamp", "run_name", "`run name`", "'Run Name'", "\"run name\"", "created", "Created", "start_time",
 		"end_time", "status", "user_id", "artifact_uri", "name", "digest", "context", "experiment_id",
 		"creation_time", "last_update_time", "`a b`", "\"a.b\"", "`mlflow.runName`", "mlflow.source.type", "a-b",
 		"a/b", "in", "as", "like", "order", "key", "value", "date", "type", "_x", "x1", "1x", "ünï", "é‿", "m$", "`a``b`",
@@ -294,7 +300,15 @@ func wellFormed(r *rand.Rand) string {
 	numeric := pick(r, []string{"=", "!=", "<", "<=", ">", ">="})
 	list := pick(r, []string{"('1')", "('1','2')", "(\"1\",)", "('1', '2', '3')"})
 
-	switch r.IntN(10) {
+	switch r.IntN(13) {
+	case 12:
+		return pick(r, []string{"name", "tags.a", "tags.`a b`", "attribute.name", "tag.\"x\""}) + " " + textual + " " + text
+	case 10:
+		return pick(r, []string{"version_number", "attribute.version_number", "version_number"}) + pick(r, []string{numeric, " " + numeric + " "}) +
+			pick(r, []string{number, number, "'1'", "' 1_0 '", "'x'", "1.5", "007"})
+	case 11:
+		return pick(r, []string{"source_path", "run_id", "attribute.name", "name", "tags.`mlflow.prompt.is_prompt`", "tag.a"}) +
+			pick(r, []string{" " + textual + " ", " IN ", " NOT IN ", numeric}) + pick(r, []string{text, list, "'true'", "'false'", number})
 	case 8:
 		return pick(r, []string{"metrics.", "attributes.creation_timestamp_ms", "creation_time", "metrics."}) + key + numeric +
 			pick(r, []string{number, "nan", "-inf", "1_0", " x", "'1'"})
@@ -384,7 +398,8 @@ func orderOf(r *rand.Rand) string {
 		return pick(r, []string{
 			"metrics.a", "metrics.`a b`", "params.\"a\"", "tags.a", "tags.`mlflow.user`", "start_time", "attribute.end_time",
 			"created", "name", "experiment_id", "creation_time", "run_id", "attr.status", "last_update_time", "timestamp",
-			"dataset.name", "tag.created", "tag.start_time",
+			"dataset.name", "tag.created", "tag.start_time", "version_number", "creation_timestamp", "last_updated_timestamp",
+			"attribute.name", "attribute.version_number", "name",
 		}) + direction
 	}
 
@@ -392,9 +407,9 @@ func orderOf(r *rand.Rand) string {
 }
 
 func filterQuestions(r *rand.Rand) []question {
-	const filters = 6000
+	const filters = 4000
 
-	questions := make([]question, 0, 3*filters)
+	questions := make([]question, 0, 5*filters)
 
 	for range filters {
 		filter := filterOf(r)
@@ -402,7 +417,7 @@ func filterQuestions(r *rand.Rand) []question {
 			filter = mutate(r, filter)
 		}
 
-		for _, about := range []string{"runs", "experiments", loggedModels} {
+		for _, about := range append([]string{loggedModels}, entities...) {
 			questions = append(questions, question{About: about, Filter: &filter})
 		}
 	}
@@ -413,7 +428,7 @@ func filterQuestions(r *rand.Rand) []question {
 func orderQuestions(r *rand.Rand) []question {
 	const lists = 3000
 
-	questions := make([]question, 0, 2*lists)
+	questions := make([]question, 0, 4*lists)
 
 	for range lists {
 		clauses := []string{orderOf(r)}
@@ -425,7 +440,7 @@ func orderQuestions(r *rand.Rand) []question {
 			clauses[0] = mutate(r, clauses[0])
 		}
 
-		for _, about := range []string{"runs", "experiments"} {
+		for _, about := range entities {
 			questions = append(questions, question{About: about, OrderBy: clauses})
 		}
 	}
@@ -485,7 +500,7 @@ func TestMLflowReadsTheSame(t *testing.T) {
 			accepted := compare(t, test.questions, answers[:len(test.questions)])
 			answers = answers[len(test.questions):]
 
-			require.Greater(t, accepted, len(test.questions)/15, "too few of the generated questions are valid")
+			require.Greater(t, accepted, len(test.questions)/20, "too few of the generated questions are valid")
 			t.Logf("%d questions, %d of them valid", len(test.questions), accepted)
 		})
 	}

@@ -30,8 +30,13 @@ func (g *Grammar) ParseOrderBy(clauses []string) ([]Order, error) {
 			return nil, err
 		}
 
+		if g.order.anyKind && slices.Contains(g.order.attributes, order.Key) {
+			order.Kind = Attribute
+		}
+
 		if !slices.Contains(g.order.kinds, order.Kind) {
-			return nil, contract.InvalidParameter("%s", fill(g.order.unknownKind, "{kind}", string(order.Kind)))
+			return nil, contract.InvalidParameter("%s", fill(g.order.unknownKind, "{kind}", string(order.Kind),
+				"{key}", order.Key))
 		}
 
 		if g.order.unique && slices.ContainsFunc(orders, func(other Order) bool {
@@ -70,7 +75,13 @@ func (g *Grammar) parseOrder(clause string) (Order, error) {
 		text, ascending = words[0], direction == "asc"
 	}
 
-	name, key, err := g.identifier(strings.TrimFunc(text, pyfmt.IsSpace))
+	text = strings.TrimFunc(text, pyfmt.IsSpace)
+
+	if g.order.bare {
+		return g.bareOrder(text, ascending)
+	}
+
+	name, key, err := g.identifier(text)
 	if err != nil {
 		return Order{}, err
 	}
@@ -84,6 +95,18 @@ func (g *Grammar) parseOrder(clause string) (Order, error) {
 	}
 
 	return Order{Kind: name.kind, Key: g.resolve(key), Ascending: ascending}, nil
+}
+
+func (g *Grammar) bareOrder(key string, ascending bool) (Order, error) {
+	if !slices.Contains(g.order.attributes, key) {
+		return Order{}, contract.InvalidParameter("%s", fill(g.order.unknownKey, "{key}", key))
+	}
+
+	if own, ok := g.order.aliases[key]; ok {
+		key = own
+	}
+
+	return Order{Kind: Attribute, Key: key, Ascending: ascending}, nil
 }
 
 func errUnparsedOrder(clause string) error {

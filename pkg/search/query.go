@@ -20,20 +20,30 @@ func (g *Grammar) Parse(filter string, orderBy []string, pageToken string) (Quer
 
 	var query Query
 
-	steps := []func() error{
-		func() (err error) {
-			query.Comparisons, err = g.judge(conditions)
+	judge := func() (err error) {
+		query.Comparisons, err = g.judge(conditions)
 
-			return err
-		},
-		func() (err error) {
-			query.Orders, err = g.ParseOrderBy(orderBy)
-
-			return err
-		},
+		return err
 	}
-	if g.order.first {
-		steps[0], steps[1] = steps[1], steps[0]
+	order := func() (err error) {
+		query.Orders, err = g.ParseOrderBy(orderBy)
+
+		return err
+	}
+	turn := func() (err error) {
+		query.Offset, err = ParsePageToken(pageToken)
+		query.Position = parsePosition(pageToken)
+
+		return err
+	}
+
+	steps := []func() error{judge, order, turn}
+
+	switch {
+	case g.judgedLast:
+		steps = []func() error{order, turn, judge}
+	case g.order.first:
+		steps = []func() error{order, judge, turn}
 	}
 
 	for _, step := range steps {
@@ -42,8 +52,5 @@ func (g *Grammar) Parse(filter string, orderBy []string, pageToken string) (Quer
 		}
 	}
 
-	query.Offset, err = ParsePageToken(pageToken)
-	query.Position = parsePosition(pageToken)
-
-	return query, err
+	return query, nil
 }

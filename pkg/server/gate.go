@@ -124,12 +124,25 @@ var Modes = []Mode{
 		Applies: hasUnsupportedSetting,
 	},
 	{
-		Name: "registry-store", When: "--registry-store-uri differs from the backend store",
-		Reason:    "Go opens one database",
+		Name:      "registry-store",
+		When:      "--registry-store-uri differs from the backend store and is no database that is native",
+		Reason:    "the store is Python code, or native code is not proven on it yet",
 		Concerned: "the model registry's routes and webhooks",
 		Concerns:  isRegistry,
 		Applies: func(s Setting) bool {
-			return s.Config.RegistryStoreURI != "" && s.Config.RegistryStoreURI != s.Config.BackendStoreURI
+			uri := s.Config.RegistryStoreURI
+
+			return uri != "" && uri != s.Config.BackendStoreURI &&
+				(!slices.Contains(databases, dialect(uri)) || isInMemory(uri))
+		},
+	},
+	{
+		Name: "source-pattern", When: "MLFLOW_CREATE_MODEL_VERSION_SOURCE_VALIDATION_REGEX",
+		Reason:    "the pattern is one of Python's regular expressions",
+		Concerned: "creating model versions",
+		Concerns:  func(route Route) bool { return route.Name == "createModelVersion" },
+		Applies: func(s Setting) bool {
+			return s.Getenv("MLFLOW_CREATE_MODEL_VERSION_SOURCE_VALIDATION_REGEX") != ""
 		},
 	},
 	{

@@ -42,7 +42,15 @@ var inMode = map[string][]func(*config.Config, map[string]string){
 			c.BackendStoreURI, e["MLFLOW_SQLALCHEMYSTORE_POOLCLASS"] = "mysql+pymysql://u:p@h/db", "StaticPool"
 		},
 	},
-	"registry-store": {func(c *config.Config, _ map[string]string) { c.RegistryStoreURI = "sqlite:///registry.db" }},
+	"registry-store": {
+		func(c *config.Config, _ map[string]string) { c.RegistryStoreURI = "./registry" },
+		func(c *config.Config, _ map[string]string) { c.RegistryStoreURI = "sqlite:///:memory:" },
+	},
+	"source-pattern": {
+		func(_ *config.Config, e map[string]string) {
+			e["MLFLOW_CREATE_MODEL_VERSION_SOURCE_VALIDATION_REGEX"] = "^s3:"
+		},
+	},
 	"trace-archival": {
 		func(c *config.Config, _ map[string]string) { c.TraceArchival = "archival.yaml" },
 		func(_ *config.Config, e map[string]string) { e["MLFLOW_TRACE_ARCHIVAL_CONFIG"] = "archival.yaml" },
@@ -82,8 +90,11 @@ var inMode = map[string][]func(*config.Config, map[string]string){
 	},
 }
 
-// webhookService is one whose methods nobody gets to use.
-type webhookService struct{ contract.WebhookService }
+// Services whose methods nobody gets to use.
+type (
+	registryService struct{ contract.ModelRegistryService }
+	webhookService  struct{ contract.WebhookService }
+)
 
 func TestEachModeLeavesItsRoutesToPython(t *testing.T) {
 	for _, mode := range Modes {
@@ -97,8 +108,8 @@ func TestEachModeLeavesItsRoutesToPython(t *testing.T) {
 
 				server, url := start(t, options, func(name string) string { return environment[name] })
 				server.Provide(map[string]any{
-					"MlflowService": service{}, "WebhookService": webhookService{}, contract.UIServiceName: nil,
-					GraphQLServiceName: nil,
+					"MlflowService": service{}, "ModelRegistryService": registryService{}, "WebhookService": webhookService{},
+					contract.UIServiceName: nil, GraphQLServiceName: nil,
 				})
 				require.Contains(t, server.gate.Active(), mode.Name)
 

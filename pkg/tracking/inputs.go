@@ -13,6 +13,7 @@ import (
 	"github.com/mlflow/mlflow-go/pkg/database"
 	"github.com/mlflow/mlflow-go/pkg/protos"
 	"github.com/mlflow/mlflow-go/pkg/pyfmt"
+	"github.com/mlflow/mlflow-go/pkg/rules"
 )
 
 // Limits of mlflow.utils.validation on datasets, in code points.
@@ -85,17 +86,17 @@ func checkDatasetInput(input *protos.DatasetInput) error {
 		{"profile", dataset.GetProfile(), maxDatasetProfileLength},
 	} {
 		if pyfmt.Len(text.value) > text.limit {
-			return errTooLong(text.name, text.limit)
+			return rules.TooLong(text.name, text.limit)
 		}
 	}
 
 	for _, tag := range input.GetTags() {
 		if pyfmt.Len(tag.GetKey()) > maxInputTagKeyLength {
-			return errTooLong("key", maxInputTagKeyLength)
+			return rules.TooLong("key", maxInputTagKeyLength)
 		}
 
 		if pyfmt.Len(tag.GetValue()) > maxInputTagValueLength {
-			return errTooLong("value", maxInputTagValueLength)
+			return rules.TooLong("value", maxInputTagValueLength)
 		}
 	}
 

@@ -12,7 +12,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"time"
 
@@ -130,49 +129,27 @@ func execIfAny(tx *database.Tx, statement string) error {
 }
 
 // write runs a write transaction that gives a result.
-func write[T any](ctx context.Context, s *Store, fn func(tx *database.Tx) (T, error)) (result T, err error) {
-	err = s.db.Write(ctx, func(tx *database.Tx) error {
-		result, err = fn(tx)
-
-		return err
-	})
-
-	return result, err
+func write[T any](ctx context.Context, s *Store, fn func(tx *database.Tx) (T, error)) (T, error) {
+	return database.Write(ctx, s.db, fn)
 }
 
 // read runs a read transaction that gives a result.
-func read[T any](ctx context.Context, s *Store, fn func(tx *database.Tx) (T, error)) (result T, err error) {
-	err = s.db.Read(ctx, func(tx *database.Tx) error {
-		result, err = fn(tx)
-
-		return err
-	})
-
-	return result, err
+func read[T any](ctx context.Context, s *Store, fn func(tx *database.Tx) (T, error)) (T, error) {
+	return database.Read(ctx, s.db, fn)
 }
 
 // query collects the rows of a query; scan is given each row's Scan.
 func query[T any](
 	tx *database.Tx, scan func(scan func(...any) error) (T, error), statement string, args ...any,
-) (items []T, err error) {
-	err = tx.Select(collect(&items, scan, statement, args...))
-
-	return items, err
+) ([]T, error) {
+	return database.Query(tx, scan, statement, args...)
 }
 
 // collect is the selection of query; the rows are appended to items.
 func collect[T any](
 	items *[]T, scan func(scan func(...any) error) (T, error), statement string, args ...any,
 ) database.Selection {
-	return database.Selection{
-		Statement: database.Statement{Query: statement, Args: args},
-		Row: func(row func(...any) error) error {
-			item, err := scan(row)
-			*items = append(*items, item)
-
-			return err
-		},
-	}
+	return database.Collect(items, scan, statement, args...)
 }
 
 // planned is a statement about the planner as the first of the selections that it is about.
@@ -187,71 +164,18 @@ func planned(statement string) []database.Selection {
 // queryRow is the first row of a query; without one, the error is sql.ErrNoRows.
 func queryRow[T any](
 	tx *database.Tx, scan func(scan func(...any) error) (T, error), statement string, args ...any,
-) (item T, err error) {
-	items, err := query(tx, scan, statement, args...)
-
-	switch {
-	case err != nil:
-		return item, err
-	case len(items) == 0:
-		return item, sql.ErrNoRows
-	default:
-		return items[0], nil
-	}
+) (T, error) {
+	return database.QueryRow(tx, scan, statement, args...)
 }
 
-// maxRowsPerStatement keeps statements of a size that every database takes (SQL Server's limit).
-const maxRowsPerStatement = 1000
-
-// execRows runs a statement of many rows, in as many pieces as the database's limit on parameters
-// asks for. Each row has the same number of values; it says how many rows were changed.
+// execRows runs a statement of many rows and says how many were changed.
 func execRows(tx *database.Tx, statement func(rows int) string, rows [][]any) (changed int64, err error) {
-	err = inPieces(tx, statement, rows, func(text string, args ...any) error {
-		n, err := tx.Exec(text, args...)
-		changed += n
-
-		return err
-	})
-
-	return changed, err
+	return database.ExecRows(tx, statement, rows)
 }
 
 // execRowsLater is execRows for rows whose number nobody waits for ([database.Tx.Later]).
 func execRowsLater(tx *database.Tx, statement func(rows int) string, rows [][]any) error {
-	return inPieces(tx, statement, rows, tx.Later)
-}
-
-func inPieces(
-	tx *database.Tx, statement func(rows int) string, rows [][]any, exec func(text string, args ...any) error,
-) error {
-	if len(rows) == 0 {
-		return nil
-	}
-
-	size := min(tx.Dialect().MaxParameters()/len(rows[0]), maxRowsPerStatement)
-
-	for piece := range slices.Chunk(rows, size) {
-		if len(piece) > 1 {
-			if many, args, ok := tx.Dialect().Many(statement(1), piece); ok {
-				if err := exec(many, args...); err != nil {
-					return err
-				}
-
-				continue
-			}
-		}
-
-		args := make([]any, 0, len(piece)*len(piece[0]))
-		for _, row := range piece {
-			args = append(args, row...)
-		}
-
-		if err := exec(statement(len(piece)), args...); err != nil {
-			return err
-		}
-	}
-
-	return nil
+	return database.ExecRowsLater(tx, statement, rows)
 }
 
 // scanText reads a row of one text.

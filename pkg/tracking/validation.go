@@ -7,14 +7,13 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/mlflow/mlflow-go/pkg/codec"
 	"github.com/mlflow/mlflow-go/pkg/contract"
 	"github.com/mlflow/mlflow-go/pkg/protos"
 	"github.com/mlflow/mlflow-go/pkg/pyfmt"
-	"github.com/mlflow/mlflow-go/pkg/uri"
+	"github.com/mlflow/mlflow-go/pkg/rules"
 )
 
 // Limits of mlflow.utils.validation, in code points or items.
@@ -50,21 +49,6 @@ var (
 	retentionPattern = regexp.MustCompile(`^[1-9][0-9]*[mhd]$`)
 )
 
-// invalidValue composes MLflow's error for a parameter; value is JSON (validation.invalid_value).
-func invalidValue(path, value, reason string) error {
-	if reason == "" {
-		return contract.InvalidParameter("Invalid value %s for parameter '%s' supplied.", value, path)
-	}
-
-	return contract.InvalidParameter("Invalid value %s for parameter '%s' supplied: %s", value, path, reason)
-}
-
-func quoteJSON(s string) string { return string(codec.AppendString(nil, s)) }
-
-func errTooLong(name string, limit int) error {
-	return contract.InvalidParameter("'%s' exceeds the maximum length of %d characters", name, limit)
-}
-
 // below appends a member to a JSON path (validation.append_to_json_path).
 func below(path, member string) string {
 	if path == "" {
@@ -74,42 +58,11 @@ func below(path, member string) string {
 	return path + "." + member
 }
 
-// checkName is the rule for the names of metrics, params and tags: characters that every file
-// system takes, and no path that resolves to another (_validate_metric_name, _validate_param_name,
-// _validate_tag_name).
-func checkName(name, path string) error {
-	for _, char := range strings.TrimSuffix(name, "\n") {
-		if !isNameCharacter(char) {
-			return invalidValue(path, quoteJSON(name), "Names may only contain alphanumerics, underscores (_), "+
-				"dashes (-), periods (.), spaces ( )"+colon.name+" and slashes (/).")
-		}
-	}
-
-	normal := uri.NormPath(name)
-	if normal != name || normal == "." || strings.HasPrefix(normal, "..") || strings.HasPrefix(normal, "/") {
-		return invalidValue(path, quoteJSON(name), "Names may be treated as files in certain cases, and must not "+
-			"resolve to other names when treated as such. This name would resolve to "+pyfmt.Repr(normal))
-	}
-
-	return nil
-}
-
-func isNameCharacter(char rune) bool {
-	switch char {
-	case '/', '_', '.', '-', ' ':
-		return true
-	case ':':
-		return colon.allowed
-	default:
-		return unicode.IsLetter(char) || unicode.IsNumber(char)
-	}
-}
-
 // checkRunID is _validate_run_id.
 func checkRunID(id string) error {
 	length := utf8.RuneCountInString(strings.TrimSuffix(id, "\n"))
 	if length > maxRunIDLength || !runIDPattern.MatchString(id) {
-		return invalidValue("run_id", quoteJSON(id), "")
+		return rules.InvalidValue("run_id", rules.QuoteJSON(id), "")
 	}
 
 	return nil
@@ -118,18 +71,18 @@ func checkRunID(id string) error {
 // checkMetric is _validate_metric; path is the metric's place in a batch, "" for a single one.
 func checkMetric(m *protos.Metric, path string) error {
 	key := m.GetKey()
-	if err := checkName(key, below(path, "name")); err != nil {
+	if err := rules.Name(key, below(path, "name")); err != nil {
 		return err
 	}
 
 	if m.GetTimestamp() < 0 {
-		return invalidValue(below(path, "timestamp"), strconv.FormatInt(m.GetTimestamp(), 10), fmt.Sprintf(
+		return rules.InvalidValue(below(path, "timestamp"), strconv.FormatInt(m.GetTimestamp(), 10), fmt.Sprintf(
 			"metric '%s' (value=%s). Timestamp must be a nonnegative long (64-bit integer) ",
 			key, codec.AppendFloat(nil, m.GetValue())))
 	}
 
 	if pyfmt.Len(key) > maxKeyLength {
-		return errTooLong("Metric name", maxKeyLength)
+		return rules.TooLong("Metric name", maxKeyLength)
 	}
 
 	return nil
@@ -152,12 +105,12 @@ type tag struct{ key, value string }
 
 // checkParam is _validate_param: it gives the param that will be stored, whose value may be cut.
 func (s *Store) checkParam(key, value, path string) (param, error) {
-	if err := checkName(key, below(path, "key")); err != nil {
+	if err := rules.Name(key, below(path, "key")); err != nil {
 		return param{}, err
 	}
 
 	if pyfmt.Len(key) > maxKeyLength {
-		return param{}, errTooLong("Param key", maxKeyLength)
+		return param{}, rules.TooLong("Param key", maxKeyLength)
 	}
 
 	value, err := s.fit("Param value", maxParamValueLength, value)
@@ -167,12 +120,12 @@ func (s *Store) checkParam(key, value, path string) (param, error) {
 
 // checkTag is _validate_tag: it gives the tag that will be stored, whose value may be cut.
 func (s *Store) checkTag(key, value, path string) (tag, error) {
-	if err := checkName(key, below(path, "key")); err != nil {
+	if err := rules.Name(key, below(path, "key")); err != nil {
 		return tag{}, err
 	}
 
 	if pyfmt.Len(key) > maxKeyLength {
-		return tag{}, errTooLong(below(path, "key"), maxKeyLength)
+		return tag{}, rules.TooLong(below(path, "key"), maxKeyLength)
 	}
 
 	value, err := s.fit(below(path, "value"), maxTagValueLength, value)
@@ -193,7 +146,7 @@ func (s *Store) fit(name string, limit int, value string) (string, error) {
 	}
 
 	if s.options.RefuseLongValues {
-		return "", errTooLong(name, limit)
+		return "", rules.TooLong(name, limit)
 	}
 
 	slog.Warn("value truncated to its length limit", "name", name, "length", length, "limit", limit)
@@ -250,7 +203,7 @@ func checkExperimentName(name string) error {
 	}
 
 	if pyfmt.Len(name) > maxExperimentNameLength {
-		return errTooLong("name", maxExperimentNameLength)
+		return rules.TooLong("name", maxExperimentNameLength)
 	}
 
 	return nil
@@ -258,16 +211,16 @@ func checkExperimentName(name string) error {
 
 // checkExperimentTag is _validate_experiment_tag.
 func checkExperimentTag(key, value string) error {
-	if err := checkName(key, "key"); err != nil {
+	if err := rules.Name(key, "key"); err != nil {
 		return err
 	}
 
 	if pyfmt.Len(key) > maxExperimentTagKeyLength {
-		return errTooLong("key", maxExperimentTagKeyLength)
+		return rules.TooLong("key", maxExperimentTagKeyLength)
 	}
 
 	if pyfmt.Len(value) > maxExperimentTagLength {
-		return errTooLong("value", maxExperimentTagLength)
+		return rules.TooLong("value", maxExperimentTagLength)
 	}
 
 	switch key {

@@ -56,7 +56,7 @@ func CheckQuery(query string) error {
 	const layers = 10
 
 	for range layers {
-		parts, err := Parse(unquote(query))
+		parts, err := Parse(Unquote(query))
 		if err != nil {
 			return fmt.Errorf("decoding query string: %w", err)
 		}
@@ -124,7 +124,7 @@ func ResolveLocal(location string) (string, error) {
 		file = parts.Path
 	}
 
-	file = unquote(file)
+	file = Unquote(file)
 	if isAbsolute(file) {
 		return location, nil
 	}
@@ -207,8 +207,8 @@ func NormPath(p string) string {
 	return path.Clean(p)
 }
 
-// unquote is urllib.parse.unquote: what isn't a valid escape stays as it is.
-func unquote(s string) string {
+// Unquote is urllib.parse.unquote: what isn't a valid escape stays as it is.
+func Unquote(s string) string {
 	if !strings.Contains(s, "%") {
 		return s
 	}

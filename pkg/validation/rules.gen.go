@@ -156,6 +156,103 @@ var schemas = map[procedure]schema{
 		newParameter("model_id", "string,present"),
 		newParameter("params", "array"),
 	},
+	{"ModelRegistryService", "createRegisteredModel"}: {
+		newParameter("name", "string,present"),
+		newParameter("tags", "array"),
+		newParameter("description", "string"),
+	},
+	{"ModelRegistryService", "renameRegisteredModel"}: {
+		newParameter("name", "string,present"),
+		newParameter("new_name", "string,present"),
+	},
+	{"ModelRegistryService", "updateRegisteredModel"}: {
+		newParameter("name", "string,present"),
+		newParameter("description", "string"),
+	},
+	{"ModelRegistryService", "deleteRegisteredModel"}: {
+		newParameter("name", "string,present"),
+	},
+	{"ModelRegistryService", "getRegisteredModel"}: {
+		newParameter("name", "string,present"),
+	},
+	{"ModelRegistryService", "searchRegisteredModels"}: {
+		newParameter("filter", "string"),
+		newParameter("max_results", "intlike,at_most=1000"),
+		newParameter("order_by", "array,strings"),
+		newParameter("page_token", "string"),
+	},
+	{"ModelRegistryService", "getLatestVersions"}: {
+		newParameter("name", "string,present"),
+		newParameter("stages", "array,strings"),
+	},
+	{"ModelRegistryService", "createModelVersion"}: {
+		newParameter("name", "string,present"),
+		newParameter("source", "string,present"),
+		newParameter("run_id", "string"),
+		newParameter("tags", "array"),
+		newParameter("run_link", "string"),
+		newParameter("description", "string"),
+		newParameter("model_id", "string"),
+	},
+	{"ModelRegistryService", "updateModelVersion"}: {
+		newParameter("name", "string,present"),
+		newParameter("version", "string,present"),
+		newParameter("description", "string"),
+	},
+	{"ModelRegistryService", "transitionModelVersionStage"}: {
+		newParameter("name", "string,present"),
+		newParameter("version", "string,present"),
+		newParameter("stage", "string,present"),
+		newParameter("archive_existing_versions", "bool"),
+	},
+	{"ModelRegistryService", "deleteModelVersion"}: {
+		newParameter("name", "string,present"),
+		newParameter("version", "string,present"),
+	},
+	{"ModelRegistryService", "getModelVersion"}: {
+		newParameter("name", "string,present"),
+		newParameter("version", "string,present"),
+	},
+	{"ModelRegistryService", "searchModelVersions"}: {
+		newParameter("filter", "string"),
+		newParameter("max_results", "intlike,at_most=200000"),
+		newParameter("order_by", "array,strings"),
+		newParameter("page_token", "string"),
+	},
+	{"ModelRegistryService", "getModelVersionDownloadUri"}: {},
+	{"ModelRegistryService", "setRegisteredModelTag"}: {
+		newParameter("name", "string,present"),
+		newParameter("key", "string,present"),
+		newParameter("value", "string"),
+	},
+	{"ModelRegistryService", "setModelVersionTag"}: {
+		newParameter("name", "string,present"),
+		newParameter("version", "string,present"),
+		newParameter("key", "string,present"),
+		newParameter("value", "string"),
+	},
+	{"ModelRegistryService", "deleteRegisteredModelTag"}: {
+		newParameter("name", "string,present"),
+		newParameter("key", "string,present"),
+	},
+	{"ModelRegistryService", "deleteModelVersionTag"}: {
+		newParameter("name", "string,present"),
+		newParameter("version", "string,present"),
+		newParameter("key", "string,present"),
+	},
+	{"ModelRegistryService", "setRegisteredModelAlias"}: {
+		newParameter("name", "string,present"),
+		newParameter("alias", "string,present"),
+		newParameter("version", "string,present"),
+	},
+	{"ModelRegistryService", "deleteRegisteredModelAlias"}: {
+		newParameter("name", "string,present"),
+		newParameter("alias", "string,present"),
+	},
+	{"ModelRegistryService", "getModelVersionByAlias"}: {
+		newParameter("name", "string,present"),
+		newParameter("alias", "string,present"),
+	},
 	{"WebhookService", "createWebhook"}: {
 		newParameter("name", "string,present"),
 		newParameter("url", "string,present"),
@@ -189,6 +286,13 @@ var messageRules = []messageRule{
 	{(*protos.CreateLoggedModel)(nil), map[string]string{
 		"ExperimentId": "present",
 	}},
+	{(*protos.CreateModelVersion)(nil), map[string]string{
+		"Name":   "present",
+		"Source": "present",
+	}},
+	{(*protos.CreateRegisteredModel)(nil), map[string]string{
+		"Name": "present",
+	}},
 	{(*protos.CreateWebhook)(nil), map[string]string{
 		"Events": "present",
 		"Name":   "present",
@@ -200,6 +304,26 @@ var messageRules = []messageRule{
 	{(*protos.DeleteExperimentTag)(nil), map[string]string{
 		"ExperimentId": "present",
 		"Key":          "present",
+	}},
+	{(*protos.DeleteModelVersion)(nil), map[string]string{
+		"Name":    "present",
+		"Version": "present",
+	}},
+	{(*protos.DeleteModelVersionTag)(nil), map[string]string{
+		"Key":     "present",
+		"Name":    "present",
+		"Version": "present",
+	}},
+	{(*protos.DeleteRegisteredModel)(nil), map[string]string{
+		"Name": "present",
+	}},
+	{(*protos.DeleteRegisteredModelAlias)(nil), map[string]string{
+		"Alias": "present",
+		"Name":  "present",
+	}},
+	{(*protos.DeleteRegisteredModelTag)(nil), map[string]string{
+		"Key":  "present",
+		"Name": "present",
 	}},
 	{(*protos.DeleteRun)(nil), map[string]string{
 		"RunId": "present",
@@ -218,6 +342,9 @@ var messageRules = []messageRule{
 	{(*protos.GetExperimentByName)(nil), map[string]string{
 		"ExperimentName": "present",
 	}},
+	{(*protos.GetLatestVersions)(nil), map[string]string{
+		"Name": "present",
+	}},
 	{(*protos.GetMetricHistory)(nil), map[string]string{
 		"MetricKey": "present",
 		"RunId":     "present",
@@ -226,6 +353,17 @@ var messageRules = []messageRule{
 		"MaxResults": "omitnil,between=1 2500",
 		"MetricKey":  "present",
 		"RunIds":     "present,runs_at_most=100",
+	}},
+	{(*protos.GetModelVersion)(nil), map[string]string{
+		"Name":    "present",
+		"Version": "present",
+	}},
+	{(*protos.GetModelVersionByAlias)(nil), map[string]string{
+		"Alias": "present",
+		"Name":  "present",
+	}},
+	{(*protos.GetRegisteredModel)(nil), map[string]string{
+		"Name": "present",
 	}},
 	{(*protos.GetRun)(nil), map[string]string{
 		"RunId": "present",
@@ -268,6 +406,10 @@ var messageRules = []messageRule{
 	{(*protos.Param)(nil), map[string]string{
 		"Key": "present",
 	}},
+	{(*protos.RenameRegisteredModel)(nil), map[string]string{
+		"Name":    "present",
+		"NewName": "present",
+	}},
 	{(*protos.RestoreExperiment)(nil), map[string]string{
 		"ExperimentId": "present",
 	}},
@@ -280,6 +422,12 @@ var messageRules = []messageRule{
 	{(*protos.SearchLoggedModels)(nil), map[string]string{
 		"ExperimentIds": "present",
 	}},
+	{(*protos.SearchModelVersions)(nil), map[string]string{
+		"MaxResults": "omitnil,at_most=200000",
+	}},
+	{(*protos.SearchRegisteredModels)(nil), map[string]string{
+		"MaxResults": "omitnil,at_most=1000",
+	}},
 	{(*protos.SearchRuns)(nil), map[string]string{
 		"MaxResults": "omitnil,at_most=50000",
 	}},
@@ -287,13 +435,39 @@ var messageRules = []messageRule{
 		"ExperimentId": "present",
 		"Key":          "present",
 	}},
+	{(*protos.SetModelVersionTag)(nil), map[string]string{
+		"Key":     "present",
+		"Name":    "present",
+		"Version": "present",
+	}},
+	{(*protos.SetRegisteredModelAlias)(nil), map[string]string{
+		"Alias":   "present",
+		"Name":    "present",
+		"Version": "present",
+	}},
+	{(*protos.SetRegisteredModelTag)(nil), map[string]string{
+		"Key":  "present",
+		"Name": "present",
+	}},
 	{(*protos.SetTag)(nil), map[string]string{
 		"Key":   "present",
 		"RunId": "present",
 	}},
+	{(*protos.TransitionModelVersionStage)(nil), map[string]string{
+		"Name":    "present",
+		"Stage":   "present",
+		"Version": "present",
+	}},
 	{(*protos.UpdateExperiment)(nil), map[string]string{
 		"ExperimentId": "present",
 		"NewName":      "present",
+	}},
+	{(*protos.UpdateModelVersion)(nil), map[string]string{
+		"Name":    "present",
+		"Version": "present",
+	}},
+	{(*protos.UpdateRegisteredModel)(nil), map[string]string{
+		"Name": "present",
 	}},
 	{(*protos.UpdateRun)(nil), map[string]string{
 		"RunId": "present",

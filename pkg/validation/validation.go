@@ -26,6 +26,7 @@ var checks = map[string]checkFunc{
 	"string":        isString,
 	"intlike":       isIntlike,
 	"floatlike":     isFloatlike,
+	"bool":          isBool,
 	"array":         isArray,
 	"strings":       holdsStrings,
 	"at_most":       isAtMost,
@@ -44,7 +45,7 @@ const (
 const elementsHaveTag = "elements_have"
 
 // typeTags are skipped when the request could be parsed (_TYPE_VALIDATORS).
-var typeTags = map[string]bool{"string": true, "intlike": true, "floatlike": true, "array": true, "strings": true}
+var typeTags = map[string]bool{"string": true, "intlike": true, "floatlike": true, "bool": true, "array": true, "strings": true}
 
 // newValidator makes a validator that knows the custom checks.
 func newValidator() *validator.Validate {
@@ -79,6 +80,9 @@ func isString(value reflect.Value, _ string) bool {
 
 	return ok
 }
+
+// isBool mirrors _assert_bool.
+func isBool(value reflect.Value, _ string) bool { return value.Kind() == reflect.Bool }
 
 // isIntlike mirrors _assert_intlike: int(x) works.
 func isIntlike(value reflect.Value, _ string) bool {

@@ -32,6 +32,10 @@ _OPERATIONS = (
     "search_runs_filter",
     "get_metric_history",
     "search_experiments",
+    "create_model_version",
+    "get_version_by_alias",
+    "search_models",
+    "search_model_versions",
 )
 _NATIVE = "/api/2.0/mlflow/experiments/get?experiment_id=0"
 

@@ -9,11 +9,9 @@ import sys
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import mlflow
 import pytest
-import requests
 from mlflow.tracking import MlflowClient
 from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
@@ -34,23 +32,6 @@ _NATIVE = (
     "/runs/set-tag",
 )
 _NOT_YET_NATIVE = ("/runs/log-inputs", "/runs/log-model")
-
-
-@pytest.fixture
-def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, bool]]:
-    """Record each request of this process's client: its path, and whether Python answered."""
-    seen: list[tuple[str, bool]] = []
-    send = requests.Session.send
-
-    def record(
-        session: requests.Session, request: requests.PreparedRequest, **options: Any
-    ) -> requests.Response:
-        response = send(session, request, **options)
-        seen.append((request.path_url, "via" in response.headers))
-        return response
-
-    monkeypatch.setattr(requests.Session, "send", record)
-    return seen
 
 
 def test_autologged_training(server: Server, calls: list[tuple[str, bool]], tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import json
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -164,6 +165,7 @@ def test_each_event_is_delivered_once(keyless: Server, receiver: Receiver) -> No
     for delivery in deliveries:
         delivery.check_signature(_SECRET)
         assert delivery.headers["content-type"] == "application/json"
+        assert delivery.headers["user-agent"] == "mlflow-go"  # who writes delivers
     key = json.dumps
     got = sorted(key((delivery.event, delivery.payload["data"]), sort_keys=True) for delivery in deliveries)
     assert got == sorted(key(item, sort_keys=True) for item in expected)
@@ -262,3 +264,29 @@ def _comparable(delivery: Delivery) -> tuple[str, dict[str, str], str]:
         headers[name] = "…"
     timestamp = delivery.payload["timestamp"]
     return delivery.path, dict(sorted(headers.items())), delivery.body.decode().replace(timestamp, "…")
+
+
+def test_nobody_waits_for_a_receiver(tmp_path: Path, receiver: Receiver) -> None:
+    """A receiver that never answers delays no request and no other receiver, nor the end of the server."""
+    created = [WebhookEvent("registered_model", "created")]
+    database = fresh_database("sqlite", tmp_path)
+    count = 200
+    with (
+        socket.create_server(("127.0.0.1", 0)) as dead,
+        running(
+            OURS, tmp_path, "--go-opts", "shutdown_timeout=5s", database=database, environment=_ENVIRONMENT
+        ) as server,
+    ):
+        client = MlflowClient(server.url, server.url)
+        _hook(client, f"http://127.0.0.1:{dead.getsockname()[1]}", created)
+        _hook(client, receiver.url, created)
+        begun = time.monotonic()
+        for number in range(count):
+            client.create_registered_model(f"m{number}")
+        took = time.monotonic() - begun
+        assert server.stop() == 0
+    assert took < 10
+    assert len(receiver.deliveries) == count
+    log = server.log.read_text()
+    assert "webhook deliveries dropped" in log
+    assert "the server is shutting down" in log

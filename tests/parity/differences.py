@@ -77,12 +77,17 @@ BEYOND_64_BITS = Difference(
     we_say="whole number of 64 bits",
 )
 
-NEGATIVE_PAGE = Difference(
-    "stock answers a page of no models, and a token for the one before the first",
-    stock=200,
-    we_say="max_results",
+HALF_A_TAG = Difference(
+    "stock takes a tag that it can't read for one without a name",
+    stock=400,
+    stock_says="This name would resolve to '.'",
+    we_say="Cannot read the request",
 )
-
+NEGATIVE_PAGE = Difference(
+    "stock makes of a negative size a LIMIT that databases take for none, or for no rows",
+    stock=200,
+    we_say="It must be a positive integer",
+)
 #: By case, then by the number of the step.
 DIFFERENCES: dict[str, dict[int, Difference]] = {
     "batches that stock reads by halves": {2: HALF_READ, 3: HALF_READ, 4: HALF_READ, 5: CRASH},
@@ -96,6 +101,10 @@ DIFFERENCES: dict[str, dict[int, Difference]] = {
     "graphql that goes wrong": dict.fromkeys((19, 20, 21, 22, 23, 25, 26), CRASH),
     "histories of many runs": {27: CRASH, 29: CRASH},
     "logged model lives": {5: STATEMENT},
+    "model versions refused": {3: CRASH},
+    "registered model lives": {14: STATEMENT},
+    "registered models are searched": {25: CRASH, 40: NEGATIVE_PAGE},
+    "registry requests that stock reads by halves": {0: HALF_READ, 1: HALF_A_TAG, 3: HALF_READ},
     "logged models that can't be created": {4: STATEMENT, 5: STATEMENT},
     "logged models in odd corners": {
         2: CRASH,
@@ -130,6 +139,7 @@ DIFFERENCES_ON: dict[str, dict[str, dict[int, Difference]]] = {
         "experiments that aren't there": dict.fromkeys(range(30, 36), DRIVER),
         "histories of many runs": {28: DRIVER},
         "logged models in odd corners": {45: DRIVER},
+        "model versions refused": {14: DRIVER},
         "search in pages": {22: NEGATIVE_OFFSET},
     },
     "postgresql": {

@@ -249,7 +249,7 @@ class Twins:
             for key in stock:
                 self._compare_values(stock[key], ours[key], f"{path}.{key}")
         elif isinstance(stock, list):
-            stock, ours = self._in_order(stock), self._in_order(ours)
+            stock, ours = self._in_order(stock, path), self._in_order(ours, path)
             if len(stock) != len(ours):
                 raise MismatchError(f"{path}: {len(stock)} items became {len(ours)}")
             for index, (left, right) in enumerate(zip(stock, ours, strict=True)):
@@ -257,12 +257,16 @@ class Twins:
         elif not self._same(stock, ours):
             raise MismatchError(f"{path}: {stock!r} became {ours!r}")
 
-    def _in_order(self, items: list[Any]) -> list[Any]:
-        """Sort what servers list as it lies on disk: tags, params, metrics, and webhooks' events."""
-        if self.database != "sqlite" and all(isinstance(item, dict) for item in items):
-            for names in (("key",), ("entity", "action")):
-                if all(name in item for item in items for name in names):
-                    return sorted(items, key=lambda item: [item[name] for name in names])
+    def _in_order(self, items: list[Any], path: str) -> list[Any]:
+        """Sort what servers list as it lies on disk: tags, params, metrics, events, and versions."""
+        if self.database == "sqlite" or not all(isinstance(item, dict) for item in items):
+            return items
+        if all("key" in item for item in items):
+            return sorted(items, key=lambda item: item["key"])
+        if path.endswith("events"):
+            return sorted(items, key=lambda item: (item["entity"], item["action"]))
+        if path.endswith(("latest_versions", ".aliases")):
+            return sorted(items, key=lambda item: (item["version"], item.get("alias", "")))
         return items
 
     def _same(self, stock: Any, ours: Any) -> bool:

@@ -148,8 +148,9 @@ def main() -> int:
 
 
 def tests() -> list[tuple[str, str, str]]:
-    """Split the lines of the selection into file, ``::`` and test."""
-    return [line.partition("::") for line in SELECTION.read_text().splitlines() if line]
+    """Split the lines of the selection into file, ``::`` and test; after ``#`` they say what isn't in it."""
+    lines = SELECTION.read_text().splitlines()
+    return [line.partition("::") for line in lines if line and not line.startswith("#")]
 
 
 if __name__ == "__main__":

@@ -70,16 +70,6 @@ var proxied = map[string][]leftToPython{
 			"getOnlineTraceDetails", "searchDatasets", "searchUnifiedTraceHandler",
 		}},
 	},
-	"ModelRegistryService": {
-		{"the model registry is not ported to Go yet", []string{
-			"createModelVersion", "createRegisteredModel", "deleteModelVersion", "deleteModelVersionTag",
-			"deleteRegisteredModel", "deleteRegisteredModelAlias", "deleteRegisteredModelTag", "getLatestVersions",
-			"getModelVersion", "getModelVersionByAlias", "getModelVersionDownloadUri", "getRegisteredModel",
-			"renameRegisteredModel", "searchModelVersions", "searchRegisteredModels", "setModelVersionTag",
-			"setRegisteredModelAlias", "setRegisteredModelTag", "transitionModelVersionStage", "updateModelVersion",
-			"updateRegisteredModel",
-		}},
-	},
 	"MlflowArtifactsService": {
 		{artifactsReason, []string{
 			"abortMultipartUpload", "completeMultipartUpload", "createMultipartUpload", "deleteArtifact",

@@ -8,6 +8,7 @@ package main
 //	string          a Python str (_assert_string)
 //	intlike         int(x) works (_assert_intlike)
 //	floatlike       float(x) works (_assert_floatlike)
+//	bool            a bool (_assert_bool)
 //	array           a list (_assert_array)
 //	strings         every item is a str (_assert_item_type_string)
 //	at_most=N       int(x) is at most N (_assert_less_than_or_equal)
@@ -16,7 +17,7 @@ package main
 //	elements_have=… every element has the named members, space-separated (log-batch's closures
 //	                around _assert_required, whose messages name the path metrics[0].key)
 //
-// string, intlike, floatlike, array and strings are judged only when the message could not be
+// string, intlike, floatlike, bool, array and strings are judged only when the message could not be
 // parsed, as in MLflow.
 type parameter struct {
 	name   string
@@ -24,8 +25,9 @@ type parameter struct {
 }
 
 const (
-	mlflowService  = "MlflowService"
-	webhookService = "WebhookService"
+	mlflowService   = "MlflowService"
+	registryService = "ModelRegistryService"
+	webhookService  = "WebhookService"
 )
 
 // schemas holds, per service and remote procedure, the schema of MLflow's handler in
@@ -166,6 +168,101 @@ var schemas = map[string]map[string][]parameter{
 			{"run_id", "string,present"},
 			{"metric_key", "string,present"},
 			{"page_token", "string"},
+		},
+	},
+	registryService: {
+		"createRegisteredModel": {
+			{"name", "string,present"},
+			{"tags", "array"},
+			{"description", "string"},
+		},
+		"getRegisteredModel": {{"name", "string,present"}},
+		"updateRegisteredModel": {
+			{"name", "string,present"},
+			{"description", "string"},
+		},
+		"renameRegisteredModel": {
+			{"name", "string,present"},
+			{"new_name", "string,present"},
+		},
+		"deleteRegisteredModel": {{"name", "string,present"}},
+		"searchRegisteredModels": {
+			{"filter", "string"},
+			{"max_results", "intlike,at_most=1000"},
+			{"order_by", "array,strings"},
+			{"page_token", "string"},
+		},
+		"getLatestVersions": {
+			{"name", "string,present"},
+			{"stages", "array,strings"},
+		},
+		"setRegisteredModelTag": {
+			{"name", "string,present"},
+			{"key", "string,present"},
+			{"value", "string"},
+		},
+		"deleteRegisteredModelTag": {
+			{"name", "string,present"},
+			{"key", "string,present"},
+		},
+		"createModelVersion": {
+			{"name", "string,present"},
+			{"source", "string,present"},
+			{"run_id", "string"},
+			{"tags", "array"},
+			{"run_link", "string"},
+			{"description", "string"},
+			{"model_id", "string"},
+		},
+		"getModelVersion": {
+			{"name", "string,present"},
+			{"version", "string,present"},
+		},
+		"updateModelVersion": {
+			{"name", "string,present"},
+			{"version", "string,present"},
+			{"description", "string"},
+		},
+		"transitionModelVersionStage": {
+			{"name", "string,present"},
+			{"version", "string,present"},
+			{"stage", "string,present"},
+			{"archive_existing_versions", "bool"},
+		},
+		"deleteModelVersion": {
+			{"name", "string,present"},
+			{"version", "string,present"},
+		},
+		"getModelVersionDownloadUri": {},
+		"searchModelVersions": {
+			{"filter", "string"},
+			{"max_results", "intlike,at_most=200000"},
+			{"order_by", "array,strings"},
+			{"page_token", "string"},
+		},
+		"setModelVersionTag": {
+			{"name", "string,present"},
+			{"version", "string,present"},
+			{"key", "string,present"},
+			{"value", "string"},
+		},
+		"deleteModelVersionTag": {
+			{"name", "string,present"},
+			{"version", "string,present"},
+			{"key", "string,present"},
+		},
+		"setRegisteredModelAlias": {
+			{"name", "string,present"},
+			{"alias", "string,present"},
+			{"version", "string,present"},
+		},
+		"deleteRegisteredModelAlias": {
+			{"name", "string,present"},
+			{"alias", "string,present"},
+		},
+		"getModelVersionByAlias": {
+			{"name", "string,present"},
+			{"alias", "string,present"},
 		},
 	},
 	webhookService: {

@@ -15,6 +15,7 @@ import (
 	"github.com/mlflow/mlflow-go/pkg/database"
 	"github.com/mlflow/mlflow-go/pkg/graphql"
 	"github.com/mlflow/mlflow-go/pkg/handlers"
+	"github.com/mlflow/mlflow-go/pkg/registry"
 	"github.com/mlflow/mlflow-go/pkg/schema"
 	"github.com/mlflow/mlflow-go/pkg/server"
 	"github.com/mlflow/mlflow-go/pkg/server/supervisor"
@@ -22,12 +23,17 @@ import (
 	"github.com/mlflow/mlflow-go/pkg/webhooks"
 )
 
-// backend is the database that native methods work on.
+const registryService = "ModelRegistryService"
+
+// backend holds the databases that native methods work on.
 type backend struct {
 	settings *config.Config
 	logger   *slog.Logger
 	db       *database.DB
-	webhooks *webhooks.Service // nil without native webhooks
+	// registry is the model registry's, often the same.
+	registry *database.DB
+	// webhooks are in the registry's database; nil without it.
+	webhooks *webhooks.Service
 }
 
 // open opens the database, has MLflow create its tables if there are none, and does what MLflow's
@@ -51,19 +57,7 @@ func (b *backend) open(ctx context.Context, gate *server.Gate) (map[string]any, 
 	}
 
 	if err != nil {
-		shown := database.Redact(b.settings.BackendStoreURI)
-		message := strings.ReplaceAll(plainMessage(err), "<database_uri>", shown)
-
-		if errors.Is(err, database.ErrUnreachable) {
-			message += "; check --backend-store-uri, and that the database is up"
-		}
-
-		if !strings.Contains(message, shown) {
-			message = shown + ": " + message
-		}
-
-		//nolint:err113 // for a person, without the password
-		return nil, errors.New("the backend store: " + message)
+		return nil, explain(err, "backend store", "--backend-store-uri", b.settings.BackendStoreURI)
 	}
 
 	// Clients may place artifacts where the operator does.
@@ -77,24 +71,38 @@ func (b *backend) open(ctx context.Context, gate *server.Gate) (map[string]any, 
 		"MlflowService":        handlers.Tracking(store, locations),
 		contract.UIServiceName: handlers.UI(store),
 	}
-	if err := b.addWebhooks(services); err != nil {
-		return nil, err
+
+	if err := b.openRegistry(ctx, gate); err != nil {
+		if b.registry == b.db {
+			return nil, explain(err, "backend store", "--backend-store-uri", b.settings.BackendStoreURI)
+		}
+
+		return nil, explain(err, "registry store", "--registry-store-uri", b.settings.RegistryStoreURI)
+	}
+
+	if b.registry != nil {
+		if err := b.addWebhooks(services); err != nil {
+			return nil, err
+		}
+
+		services[registryService] = handlers.Registry(registry.New(b.registry, store), handlers.RegistryOptions{
+			Tracking: store, Locations: locations, Events: b.webhooks,
+		})
 	}
 
 	return withGraphQL(services)
 }
 
-// addWebhooks adds the webhooks in the registry's database. What the gate leaves to Python for its
-// settings, or for its database, isn't asked for.
+// addWebhooks adds the webhooks in the registry's database, which are told of what is written there.
 func (b *backend) addWebhooks(services map[string]any) error {
 	options, err := webhooks.OptionsFromEnvironment(os.Getenv)
 	if err != nil {
-		return nil //nolint:nilerr // the gate has seen the same, and leaves them to Python
+		return err
 	}
 
 	options.Logger = b.logger
 
-	if b.webhooks, err = webhooks.New(b.db, options); err != nil {
+	if b.webhooks, err = webhooks.New(b.registry, options); err != nil {
 		return err
 	}
 
@@ -119,7 +127,81 @@ func withGraphQL(services map[string]any) (map[string]any, error) {
 	return services, nil
 }
 
-func (b *backend) openStore(ctx context.Context, limits tracking.Options) (*tracking.Store, error) {
+// explain says to an operator, without a password, why a store can't be used.
+func explain(err error, store, option, uri string) error {
+	shown := database.Redact(uri)
+	message := strings.ReplaceAll(plainMessage(err), "<database_uri>", shown)
+
+	if errors.Is(err, database.ErrUnreachable) {
+		message += "; check " + option + ", and that the database is up"
+	}
+
+	if !strings.Contains(message, shown) {
+		message = shown + ": " + message
+	}
+
+	//nolint:err113 // for a person, without the password
+	return errors.New("the " + store + ": " + message)
+}
+
+// openStore opens the backend store's database and the tracking store in it.
+func (b *backend) openStore(ctx context.Context, limits tracking.Options) (store *tracking.Store, err error) {
+	if b.db, err = b.openDatabase(ctx, b.settings.BackendStoreURI); err != nil {
+		return nil, err
+	}
+
+	if err := b.checkSchema(ctx, b.db); err != nil {
+		return nil, err
+	}
+
+	limits.ArtifactRoot = b.settings.DefaultArtifactRoot
+
+	if store, err = tracking.New(b.db, limits); err != nil {
+		return nil, err
+	}
+
+	return store, store.Initialize(ctx)
+}
+
+// openRegistry opens the model registry's database, unless it is the backend store's. There is none
+// where the registry is left to Python.
+func (b *backend) openRegistry(ctx context.Context, gate *server.Gate) (err error) {
+	if _, withheld := gate.Withheld(server.Route{Service: registryService, Name: "getRegisteredModel"}); withheld {
+		return nil
+	}
+
+	if uri := b.settings.RegistryStoreURI; uri == "" || uri == b.settings.BackendStoreURI {
+		b.registry = b.db
+
+		return schema.CheckRegistry(ctx, b.db)
+	}
+
+	opened, err := b.openDatabase(ctx, b.settings.RegistryStoreURI)
+	if errors.Is(err, database.ErrUnsupported) {
+		b.logger.Warn("the Python server answers for the model registry", "reason", err)
+
+		return nil
+	}
+
+	if err != nil {
+		return err
+	}
+
+	b.registry = opened
+
+	if err := b.checkSchema(ctx, opened); err != nil {
+		// MLflow's registry store takes a schema of any age.
+		b.logger.Warn("the Python server answers for the model registry", "reason", err)
+
+		b.registry = nil
+
+		return opened.Close()
+	}
+
+	return schema.CheckRegistry(ctx, opened)
+}
+
+func (b *backend) openDatabase(ctx context.Context, uri string) (*database.DB, error) {
 	options, err := database.OptionsFromEnvironment(os.Getenv)
 	if err != nil {
 		return nil, err
@@ -127,36 +209,17 @@ func (b *backend) openStore(ctx context.Context, limits tracking.Options) (*trac
 
 	options.Logger = b.logger
 
-	if err := b.createFile(ctx); err != nil {
+	if err := b.createFile(ctx, uri); err != nil {
 		return nil, err
 	}
 
-	if b.db, err = database.Open(ctx, b.settings.BackendStoreURI, options); err != nil {
-		return nil, err
-	}
-
-	if err := b.checkSchema(ctx); err != nil {
-		return nil, err
-	}
-
-	limits.ArtifactRoot = b.settings.DefaultArtifactRoot
-
-	store, err := tracking.New(b.db, limits)
-	if err != nil {
-		return nil, err
-	}
-
-	if err := store.Initialize(ctx); err != nil {
-		return nil, err
-	}
-
-	return store, schema.CheckRegistry(ctx, b.db)
+	return database.Open(ctx, uri, options)
 }
 
 // createFile has MLflow make a SQLite database that isn't there. Opening it would leave an empty
 // file, which MLflow takes for somebody's and fills more slowly.
-func (b *backend) createFile(ctx context.Context) error {
-	parsed, err := database.ParseURI(b.settings.BackendStoreURI)
+func (b *backend) createFile(ctx context.Context, uri string) error {
+	parsed, err := database.ParseURI(uri)
 	if err != nil {
 		return err
 	}
@@ -173,8 +236,8 @@ func (b *backend) createFile(ctx context.Context) error {
 }
 
 // checkSchema lets MLflow's own code initialise or judge what isn't of the one schema known here.
-func (b *backend) checkSchema(ctx context.Context) error {
-	err := schema.Check(ctx, b.db)
+func (b *backend) checkSchema(ctx context.Context, db *database.DB) error {
+	err := schema.Check(ctx, db)
 	if !errors.Is(err, schema.ErrUninitialized) && !errors.Is(err, schema.ErrUnknownRevision) {
 		return err
 	}
@@ -183,7 +246,7 @@ func (b *backend) checkSchema(ctx context.Context) error {
 		return err
 	}
 
-	return schema.Check(ctx, b.db)
+	return schema.Check(ctx, db)
 }
 
 func (b *backend) initialize(ctx context.Context) error {
@@ -206,11 +269,15 @@ func (b *backend) close(ctx context.Context) error {
 		b.webhooks.Shutdown(ctx)
 	}
 
-	if b.db == nil {
-		return nil
+	var errs []error
+
+	for _, db := range []*database.DB{b.registry, b.db} {
+		if db != nil {
+			errs = append(errs, db.Close()) // a second time, where it is the same, does nothing
+		}
 	}
 
-	return b.db.Close()
+	return errors.Join(errs...)
 }
 
 // plainMessage leaves the error code out of a sentence for an operator.

@@ -1,9 +1,9 @@
 """Answers search questions with MLflow's own parser.
 
 Reads a JSON list of questions from standard input and writes the list of answers to standard
-output. A question has ``about`` (``runs``, ``experiments``, ``logged_models`` or
-``page_token``), and ``filter``,
-``order_by`` or ``page_token``. An answer has ``result``; or ``code`` and ``message`` of an
+output. A question has ``about`` (``runs``, ``experiments``, ``logged_models``,
+``registered_models``, ``model_versions`` or ``page_token``), and ``filter``, ``order_by`` or
+``page_token``. An answer has ``result``; or ``code`` and ``message`` of an
 MlflowException; or ``exception``, the name of any other exception.
 """
 
@@ -13,13 +13,22 @@ from collections.abc import Callable
 from typing import Any
 
 from mlflow.exceptions import MlflowException
+from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore as RegistryStore
 from mlflow.store.tracking.dbmodels.models import SqlLoggedModel
 from mlflow.store.tracking.sqlalchemy_store import (
     _get_search_experiments_filter_clauses,
     _get_search_experiments_order_by_clauses,
 )
 from mlflow.utils.search_logged_model_utils import parse_filter_string
-from mlflow.utils.search_utils import SearchExperimentsUtils, SearchUtils
+from mlflow.utils.search_utils import (
+    SearchExperimentsUtils,
+    SearchModelUtils,
+    SearchModelVersionUtils,
+    SearchUtils,
+)
+
+# Without a database: only what judges filters is called.
+REGISTRY = object.__new__(RegistryStore)
 
 
 def value_of(value: Any) -> Any:
@@ -80,6 +89,42 @@ def filter_logged_models(question: dict[str, Any]) -> list[Any]:
     return result
 
 
+def filter_registered_models(question: dict[str, Any]) -> list[Any]:
+    """Parses a filter of registered models, and checks it as the store does."""
+    parsed = SearchModelUtils.parse_search_filter(question["filter"])
+    REGISTRY._get_search_registered_model_filter_query(None, parsed, "sqlite")
+    return [[c["type"], c["key"], c["comparator"], value_of(c["value"])] for c in parsed]
+
+
+def filter_model_versions(question: dict[str, Any]) -> list[Any]:
+    """Parses a filter of model versions, and checks it as the store does."""
+    parsed = SearchModelVersionUtils.parse_search_filter(question["filter"])
+    REGISTRY._get_search_model_versions_filter_clauses(parsed, "sqlite")
+    return [
+        [
+            c["type"],
+            c["key"],
+            c["comparator"],
+            value_of(int(c["value"]) if c["key"] == "version_number" and c["type"] == "attribute" else c["value"]),
+        ]
+        for c in parsed
+    ]
+
+
+def order_registered_models(question: dict[str, Any]) -> list[Any]:
+    """Parses order_by clauses of registered models."""
+    RegistryStore._parse_search_registered_models_order_by(question["order_by"])
+    parsed = map(SearchUtils.parse_order_by_for_search_registered_models, question["order_by"])
+    return [["attribute", "name" if key == "name" else "last_updated_timestamp", ascending] for key, ascending in parsed]
+
+
+def order_model_versions(question: dict[str, Any]) -> list[Any]:
+    """Parses order_by clauses of model versions, of which only the keys count."""
+    RegistryStore._parse_search_model_versions_order_by(question["order_by"])
+    parse = SearchModelVersionUtils.parse_order_by_for_search_model_versions
+    return [["attribute", *parse(clause)[1:]] for clause in question["order_by"]]
+
+
 def order_runs(question: dict[str, Any]) -> list[Any]:
     """Parses order_by clauses of runs as ``_get_orderby_clauses`` does."""
     result = []
@@ -112,6 +157,10 @@ ANSWERS: dict[tuple[str, str], Callable[[dict[str, Any]], Any]] = {
     ("experiments", "filter"): filter_experiments,
     ("logged_models", "filter"): filter_logged_models,
     ("experiments", "order_by"): order_experiments,
+    ("registered_models", "filter"): filter_registered_models,
+    ("registered_models", "order_by"): order_registered_models,
+    ("model_versions", "filter"): filter_model_versions,
+    ("model_versions", "order_by"): order_model_versions,
     ("page_token", "page_token"): page_token,
 }
 

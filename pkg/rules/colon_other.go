@@ -1,6 +1,6 @@
 //go:build !windows
 
-package tracking
+package rules
 
 // Names may hold a colon everywhere but on Windows.
 var colon = struct {

@@ -1,4 +1,4 @@
-package tracking
+package rules
 
 // On Windows, a colon in a name would be a drive or a stream.
 var colon = struct {

@@ -1,0 +1,123 @@
+package database
+
+import (
+	"context"
+	"database/sql"
+	"slices"
+)
+
+// Read runs a read transaction that gives a result.
+func Read[T any](ctx context.Context, db *DB, fn func(tx *Tx) (T, error)) (result T, err error) {
+	err = db.Read(ctx, func(tx *Tx) error {
+		result, err = fn(tx)
+
+		return err
+	})
+
+	return result, err
+}
+
+// Write runs a write transaction that gives a result.
+func Write[T any](ctx context.Context, db *DB, fn func(tx *Tx) (T, error)) (result T, err error) {
+	err = db.Write(ctx, func(tx *Tx) error {
+		result, err = fn(tx)
+
+		return err
+	})
+
+	return result, err
+}
+
+// Collect is a query whose rows are appended to items; scan is given each row's Scan.
+func Collect[T any](
+	items *[]T, scan func(scan func(...any) error) (T, error), query string, args ...any,
+) Selection {
+	return Selection{
+		Statement: Statement{Query: query, Args: args},
+		Row: func(row func(...any) error) error {
+			item, err := scan(row)
+			*items = append(*items, item)
+
+			return err
+		},
+	}
+}
+
+// Query collects the rows of a query.
+func Query[T any](
+	tx *Tx, scan func(scan func(...any) error) (T, error), query string, args ...any,
+) (items []T, err error) {
+	err = tx.Select(Collect(&items, scan, query, args...))
+
+	return items, err
+}
+
+// QueryRow is the first row of a query; without one, the error is sql.ErrNoRows.
+func QueryRow[T any](
+	tx *Tx, scan func(scan func(...any) error) (T, error), query string, args ...any,
+) (item T, err error) {
+	items, err := Query(tx, scan, query, args...)
+
+	switch {
+	case err != nil:
+		return item, err
+	case len(items) == 0:
+		return item, sql.ErrNoRows
+	default:
+		return items[0], nil
+	}
+}
+
+// maxRowsPerStatement keeps statements of a size that every database takes (SQL Server's limit).
+const maxRowsPerStatement = 1000
+
+// ExecRows runs a statement of many rows, in as many pieces as the database's limit on parameters
+// asks for. Each row has the same number of values; it says how many rows were changed.
+func ExecRows(tx *Tx, statement func(rows int) string, rows [][]any) (changed int64, err error) {
+	err = inPieces(tx, statement, rows, func(text string, args ...any) error {
+		n, err := tx.Exec(text, args...)
+		changed += n
+
+		return err
+	})
+
+	return changed, err
+}
+
+// ExecRowsLater is ExecRows for rows whose number nobody waits for ([Tx.Later]).
+func ExecRowsLater(tx *Tx, statement func(rows int) string, rows [][]any) error {
+	return inPieces(tx, statement, rows, tx.Later)
+}
+
+func inPieces(
+	tx *Tx, statement func(rows int) string, rows [][]any, exec func(text string, args ...any) error,
+) error {
+	if len(rows) == 0 {
+		return nil
+	}
+
+	size := min(tx.Dialect().MaxParameters()/len(rows[0]), maxRowsPerStatement)
+
+	for piece := range slices.Chunk(rows, size) {
+		if len(piece) > 1 {
+			if many, args, ok := tx.Dialect().Many(statement(1), piece); ok {
+				if err := exec(many, args...); err != nil {
+					return err
+				}
+
+				continue
+			}
+		}
+
+		args := make([]any, 0, len(piece)*len(piece[0]))
+		for _, row := range piece {
+			args = append(args, row...)
+		}
+
+		if err := exec(statement(len(piece)), args...); err != nil {
+			return err
+		}
+	}
+
+	return nil
+}

@@ -1,0 +1,318 @@
+package registry
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/mlflow/mlflow-go/pkg/database"
+	"github.com/mlflow/mlflow-go/pkg/protos"
+)
+
+// deletedStage is where deleted versions are (STAGE_DELETED_INTERNAL); nothing but their numbers is
+// left of them.
+const deletedStage = "Deleted_Internal"
+
+const (
+	modelColumns   = "m.name, m.creation_time, m.last_updated_time, m.description"
+	versionColumns = "m.name, m.version, m.creation_time, m.last_updated_time, m.description, m.user_id, " +
+		"m.current_stage, m.source, m.run_id, m.status, m.status_message, m.run_link, m.storage_location"
+)
+
+// statements are the queries for one model or version, in a database's words.
+type statements struct {
+	model, modelTags, modelAliases, promptTag, latestOfModel, lockModel string
+	version, versionTags, versionByAlias, versionTagsByAlias            string
+	insertModel, setModelTag, deleteModelTag                            string
+	insertVersion, setVersionTag, deleteVersionTag                      string
+	setAlias                                                            string
+	insertModelTags, insertVersionTags                                  func(rows int) string
+}
+
+const (
+	ofModel    = " WHERE workspace = ? AND name = ?"
+	ofVersion  = ofModel + " AND version = ?"
+	notDeleted = "current_stage <> '" + deletedStage + "'"
+)
+
+var (
+	modelTagColumns   = []string{"workspace", "name", "key", "value"}
+	versionTagColumns = []string{"workspace", "name", "version", "key", "value"}
+	aliasColumns      = []string{"workspace", "name", "alias", "version"}
+)
+
+func newStatements(d database.Dialect) statements {
+	key := d.Quote("key")
+	hint, suffix := d.LockRows()
+	upsert := func(table string, columns, unique []string, changed string) string {
+		return d.Upsert(database.Upsert{
+			Table: table, Columns: columns, Key: unique, Update: []string{changed}, Rows: 1,
+		})
+	}
+
+	const byAlias = " a ON a.workspace = m.workspace AND a.name = m.name AND a.version = m.version " +
+		"WHERE a.workspace = ? AND a.name = ? AND a.alias = ?"
+
+	return statements{
+		model:        "SELECT " + modelColumns + " FROM registered_models m" + ofModel,
+		modelTags:    "SELECT name, " + key + ", value FROM registered_model_tags" + ofModel,
+		modelAliases: "SELECT name, alias, version FROM registered_model_aliases" + ofModel,
+		version:      "SELECT " + versionColumns + " FROM model_versions m" + ofVersion + " AND " + notDeleted,
+		versionTags:  "SELECT name, version, " + key + ", value FROM model_version_tags" + ofVersion,
+		versionByAlias: "SELECT " + versionColumns + " FROM model_versions m JOIN registered_model_aliases" + byAlias +
+			" AND m." + notDeleted,
+		versionTagsByAlias: "SELECT m.name, m.version, m." + key + ", m.value FROM model_version_tags m " +
+			"JOIN registered_model_aliases" + byAlias,
+		lockModel:   "SELECT name FROM registered_models" + hint + ofModel + suffix,
+		setModelTag: upsert("registered_model_tags", modelTagColumns, []string{"workspace", "key", "name"}, "value"),
+		setVersionTag: upsert("model_version_tags", versionTagColumns,
+			[]string{"workspace", "key", "name", "version"}, "value"),
+		setAlias:         upsert("registered_model_aliases", aliasColumns, []string{"workspace", "name", "alias"}, "version"),
+		deleteModelTag:   "DELETE FROM registered_model_tags" + ofModel + " AND " + key + " = ?",
+		deleteVersionTag: "DELETE FROM model_version_tags" + ofVersion + " AND " + key + " = ?",
+		insertModel: d.InsertIgnore("registered_models",
+			[]string{"workspace", "name", "creation_time", "last_updated_time", "description"},
+			[]string{"workspace", "name"}, 1),
+		insertVersion: d.Insert("model_versions", []string{
+			"workspace", "name", "version", "creation_time", "last_updated_time", "description", "current_stage", "source",
+			"storage_location", "run_id", "run_link", "status",
+		}, 1),
+		insertModelTags: func(rows int) string { return d.Insert("registered_model_tags", modelTagColumns, rows) },
+		insertVersionTags: func(rows int) string {
+			return d.Insert("model_version_tags", versionTagColumns, rows)
+		},
+		latestOfModel: latestVersions(1, "l.first_version"),
+		promptTag:     "SELECT value FROM registered_model_tags" + ofModel + " AND " + key + " = ?",
+	}
+}
+
+// model is a row of registered_models with what belongs to it, as clients see it
+// (SqlRegisteredModel.to_mlflow_entity, RegisteredModel.to_proto).
+type model = protos.RegisteredModel
+
+func scanModel(scan func(...any) error) (*model, error) {
+	m := &model{}
+	err := scan(&m.Name, &m.CreationTimestamp, &m.LastUpdatedTimestamp, &m.Description)
+
+	if m.GetLastUpdatedTimestamp() == 0 {
+		m.LastUpdatedTimestamp = nil
+	}
+
+	if m.GetDescription() == "" {
+		m.Description = nil
+	}
+
+	return m, err
+}
+
+// version is a row of model_versions, with its tags and, where MLflow shows them, its aliases.
+type version struct {
+	*protos.ModelVersion
+
+	number          int64
+	storageLocation *string
+}
+
+// scanVersion reads a row of versionColumns (SqlModelVersion.to_mlflow_entity,
+// ModelVersion.to_proto).
+func scanVersion(scan func(...any) error) (version, error) {
+	v := version{ModelVersion: &protos.ModelVersion{}}
+
+	var status *string
+
+	if err := scan(&v.Name, &v.number, &v.CreationTimestamp, &v.LastUpdatedTimestamp, &v.Description, &v.UserId,
+		&v.CurrentStage, &v.Source, &v.RunId, &status, &v.StatusMessage, &v.RunLink, &v.storageLocation); err != nil {
+		return v, err
+	}
+
+	v.Version = new(strconv.FormatInt(v.number, 10))
+
+	if v.GetStatusMessage() == "" {
+		v.StatusMessage = nil
+	}
+
+	if status != nil {
+		number, known := protos.ModelVersionStatus_value[*status]
+		if !known {
+			return v, fmt.Errorf("version %d of model %s has status %s: %w", v.number, v.GetName(), *status, errUnreadable)
+		}
+
+		v.Status = protos.ModelVersionStatus(number).Enum()
+	}
+
+	return v, nil
+}
+
+// showAliases adds the aliases that point to the version (_populate_model_version_aliases).
+func (v version) showAliases(all []*protos.RegisteredModelAlias) {
+	for _, alias := range all {
+		if alias.GetVersion() == v.GetVersion() {
+			v.Aliases = append(v.Aliases, alias.GetAlias())
+		}
+	}
+}
+
+func messages(versions []version) []*protos.ModelVersion {
+	list := make([]*protos.ModelVersion, len(versions))
+	for i, v := range versions {
+		list[i] = v.ModelVersion
+	}
+
+	return list
+}
+
+// owned is a selection of rows that begin with the name of the model that they belong to; add is
+// given the rest.
+func owned[T any](
+	statement string, args []any, scan func(item *T, scan func(...any) error, name *string) error,
+	add func(name string, item *T),
+) database.Selection {
+	return database.Selection{
+		Statement: database.Statement{Query: statement, Args: args},
+		Row: func(row func(...any) error) error {
+			var name string
+
+			item := new(T)
+			if err := scan(item, row, &name); err != nil {
+				return err
+			}
+
+			add(name, item)
+
+			return nil
+		},
+	}
+}
+
+func selectModelTags(
+	statement string, args []any, add func(name string, tag *protos.RegisteredModelTag),
+) database.Selection {
+	return owned(statement, args, func(tag *protos.RegisteredModelTag, scan func(...any) error, name *string) error {
+		return scan(name, &tag.Key, &tag.Value)
+	}, add)
+}
+
+func selectAliases(
+	statement string, args []any, add func(name string, alias *protos.RegisteredModelAlias),
+) database.Selection {
+	return owned(statement, args, func(alias *protos.RegisteredModelAlias, scan func(...any) error, name *string) error {
+		var number int64
+
+		err := scan(name, &alias.Alias, &number)
+		alias.Version = new(strconv.FormatInt(number, 10))
+
+		return err
+	}, add)
+}
+
+// versionKey names a version.
+type versionKey struct {
+	name   string
+	number int64
+}
+
+func selectVersionTags(
+	statement string, args []any, add func(of versionKey, tag *protos.ModelVersionTag),
+) database.Selection {
+	return database.Selection{
+		Statement: database.Statement{Query: statement, Args: args},
+		Row: func(scan func(...any) error) error {
+			var of versionKey
+
+			tag := &protos.ModelVersionTag{}
+			if err := scan(&of.name, &of.number, &tag.Key, &tag.Value); err != nil {
+				return err
+			}
+
+			add(of, tag)
+
+			return nil
+		},
+	}
+}
+
+// Sizes of a statement that reads what belongs to many: databases plan alternatives one by one.
+const (
+	maxNames    = 100
+	maxVersions = 500
+)
+
+// loadVersionTags reads the tags of versions, and ends a transaction in which it is the last.
+func (s *Store) loadVersionTags(versions []version, run func(...database.Selection) error) error {
+	if len(versions) == 0 {
+		return nil
+	}
+
+	place := make(map[versionKey]version, len(versions))
+	for _, v := range versions {
+		place[versionKey{v.GetName(), v.number}] = v
+	}
+
+	var selections []database.Selection
+
+	for rest := versions; len(rest) > 0; {
+		condition, args, taken := ofVersions(rest)
+		rest = rest[taken:]
+
+		selections = append(selections, selectVersionTags(
+			"SELECT name, version, "+s.db.Dialect().Quote("key")+", value FROM model_version_tags WHERE "+condition, args,
+			func(of versionKey, tag *protos.ModelVersionTag) {
+				if v, found := place[of]; found { // more may be found where names compare loosely
+					v.Tags = append(v.Tags, tag)
+				}
+			}))
+	}
+
+	if err := run(selections...); err != nil {
+		return fmt.Errorf("reading the tags of model versions: %w", err)
+	}
+
+	return nil
+}
+
+// ofVersions is the condition that rows belong to the first of some versions; taken says to how
+// many.
+func ofVersions(versions []version) (condition string, args []any, taken int) {
+	numbers := make(map[string][]any)
+
+	var names []string
+
+	for _, v := range versions {
+		name := v.GetName()
+
+		_, known := numbers[name]
+		if taken == maxVersions || !known && len(names) == maxNames {
+			break
+		}
+
+		if !known {
+			names = append(names, name)
+		}
+
+		numbers[name] = append(numbers[name], v.number)
+		taken++
+	}
+
+	alternatives := make([]string, len(names))
+
+	for i, name := range names {
+		alternatives[i] = "name = ? AND version IN (" + list(len(numbers[name])) + ")"
+		args = append(append(args, name), numbers[name]...)
+	}
+
+	return "workspace = ? AND (" + strings.Join(alternatives, " OR ") + ")", slices.Insert(args, 0, any(workspace)), taken
+}
+
+// list is "?, ?" for a number of values.
+func list(values int) string { return strings.TrimSuffix(strings.Repeat("?, ", values), ", ") }
+
+// latestVersions is the query of the latest version in each stage of models
+// (_get_latest_versions_for_models), in an order of columns of m and l, whose first_version is a
+// stage's lowest.
+func latestVersions(names int, order string) string {
+	return "SELECT " + versionColumns + " FROM model_versions m JOIN (SELECT name, current_stage, " +
+		"MIN(version) AS first_version, MAX(version) AS last_version FROM model_versions WHERE workspace = ? AND name IN (" +
+		list(names) + ") AND " + notDeleted + " GROUP BY name, current_stage) l " +
+		"ON l.name = m.name AND l.last_version = m.version WHERE m.workspace = ? ORDER BY " + order
+}

@@ -1,0 +1,189 @@
+package registry
+
+import (
+	"context"
+	"log/slog"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/mlflow/mlflow-go/pkg/database"
+	"github.com/mlflow/mlflow-go/pkg/databasetest"
+	"github.com/mlflow/mlflow-go/pkg/protos"
+	"github.com/mlflow/mlflow-go/pkg/search"
+)
+
+// fill adds models with versions of their own behind the store's back; prompts have the tag.
+func fill(t *testing.T, db *database.DB, name string, models, versions int, isPrompt bool) {
+	t.Helper()
+
+	require.NoError(t, db.Write(t.Context(), func(tx *database.Tx) error {
+		var modelRows, versionRows, modelTags, versionTags [][]any
+
+		for i := range models {
+			name := name + " " + strconv.Itoa(i)
+			modelRows = append(modelRows, []any{workspace, name, 1, 1})
+
+			if isPrompt {
+				modelTags = append(modelTags, []any{workspace, name, PromptTag, "true"})
+			}
+
+			for version := range versions {
+				versionRows = append(versionRows, []any{workspace, name, version + 1, i, version, "None", "READY"})
+				versionTags = append(versionTags, []any{workspace, name, version + 1, "t", "v"})
+
+				if isPrompt {
+					versionTags = append(versionTags, []any{workspace, name, version + 1, PromptTag, "true"})
+				}
+			}
+		}
+
+		for _, table := range []struct {
+			name    string
+			columns []string
+			rows    [][]any
+		}{
+			{"registered_models", []string{"workspace", "name", "creation_time", "last_updated_time"}, modelRows},
+			{"model_versions", []string{
+				"workspace", "name", "version", "creation_time", "last_updated_time", "current_stage", "status",
+			}, versionRows},
+			{"registered_model_tags", modelTagColumns, modelTags},
+			{"model_version_tags", versionTagColumns, versionTags},
+		} {
+			if _, err := database.ExecRows(tx, func(rows int) string {
+				return tx.Dialect().Insert(table.name, table.columns, rows)
+			}, table.rows); err != nil {
+				return err
+			}
+		}
+
+		return nil
+	}))
+}
+
+// explain gives the plan of a query.
+func explain(t *testing.T, db *database.DB, query string, args ...any) string {
+	t.Helper()
+
+	prefix := map[string]string{"sqlite": "EXPLAIN QUERY PLAN ", "postgresql": "EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF) "}
+	lines, err := database.Read(t.Context(), db, func(tx *database.Tx) ([]string, error) {
+		return database.Query(tx, func(scan func(...any) error) (line string, err error) {
+			if db.Dialect().Name() == "sqlite" {
+				var id, parent, unused int
+
+				err = scan(&id, &parent, &unused, &line)
+			} else {
+				err = scan(&line)
+			}
+
+			return line, err
+		}, prefix[db.Dialect().Name()]+query, args...)
+	})
+	require.NoError(t, err)
+
+	return strings.Join(lines, "\n")
+}
+
+// TestPromptsCostNothing holds that searches which don't ask for prompts look at none of their
+// versions: they find by index that models are none, whatever prompts there are.
+func TestPromptsCostNothing(t *testing.T) {
+	databasetest.Each(t, func(t *testing.T, db *database.DB) {
+		fill(t, db, "prompt", 10, 2000, true)
+		fill(t, db, "model", 100, 5, false)
+
+		if db.Dialect().Name() == "postgresql" { // its plans depend on what it knows of the tables
+			require.NoError(t, db.Write(t.Context(), func(tx *database.Tx) error {
+				_, err := tx.Exec("ANALYZE")
+
+				return err
+			}))
+		}
+
+		for _, filter := range []string{"", "name = 'model 1'", "name LIKE 'model%'", "tags.t = 'v'"} {
+			wanted, err := search.ModelVersions.Parse(filter, nil, "")
+			require.NoError(t, err)
+
+			statement, args := New(db, nil).searchVersions(wanted, 101)
+			plan := explain(t, db, statement, args...)
+
+			require.NotRegexp(t, `SCAN|Seq Scan on model_version`, plan, filter)
+			require.Regexp(t, `SEARCH p USING INDEX \S+ \(workspace=\? AND key=\? AND name=\?\)|`+
+				`Index (Only )?Scan using model_version_tag_pk on model_version_tags p`, plan, filter)
+		}
+	})
+}
+
+// counter counts the queries that a database logs.
+type counter struct {
+	slog.Handler
+
+	queries atomic.Int64
+}
+
+func (c *counter) Enabled(context.Context, slog.Level) bool { return true }
+
+func (c *counter) Handle(_ context.Context, record slog.Record) error {
+	record.Attrs(func(attribute slog.Attr) bool {
+		if strings.HasPrefix(attribute.Value.String(), "SELECT") {
+			c.queries.Add(1)
+		}
+
+		return true
+	})
+
+	return nil
+}
+
+// TestSearchesTakeAFixedNumberOfQueries holds that what belongs to what was found isn't read one by
+// one.
+func TestSearchesTakeAFixedNumberOfQueries(t *testing.T) {
+	for _, source := range databasetest.Sources() {
+		t.Run(source.Name, func(t *testing.T) {
+			counted := &counter{Handler: slog.DiscardHandler}
+
+			db, err := database.Open(t.Context(), source.URI(t), database.Options{Echo: true, Logger: slog.New(counted)})
+			require.NoError(t, err)
+			t.Cleanup(func() { require.NoError(t, db.Close()) })
+
+			store := New(db, nil)
+
+			fill(t, db, "model", 100, 3, false)
+
+			for i := range 100 {
+				name := "model " + strconv.Itoa(i)
+				_, err := store.SetRegisteredModelTag(t.Context(), &protos.SetRegisteredModelTag{Name: &name, Key: new("k")})
+				require.NoError(t, err)
+				_, err = store.SetRegisteredModelAlias(t.Context(),
+					&protos.SetRegisteredModelAlias{Name: &name, Alias: new("a"), Version: new("2")})
+				require.NoError(t, err)
+			}
+
+			for _, size := range []int64{1, 100} {
+				counted.queries.Store(0)
+
+				models, err := store.SearchRegisteredModels(t.Context(), &protos.SearchRegisteredModels{MaxResults: new(size)})
+				require.NoError(t, err)
+				require.Len(t, models.GetRegisteredModels(), int(size))
+
+				for _, found := range models.GetRegisteredModels() {
+					require.Len(t, found.GetTags(), 1)
+					require.Len(t, found.GetAliases(), 1)
+					require.Len(t, found.GetLatestVersions(), 1)
+					require.Len(t, found.GetLatestVersions()[0].GetTags(), 1)
+				}
+
+				require.Equal(t, int64(5), counted.queries.Load(), "%d models", size)
+				counted.queries.Store(0)
+
+				versions, err := store.SearchModelVersions(t.Context(), &protos.SearchModelVersions{MaxResults: new(size)})
+				require.NoError(t, err)
+				require.Len(t, versions.GetModelVersions(), int(size))
+				require.Len(t, versions.GetModelVersions()[0].GetTags(), 1)
+				require.Equal(t, int64(2), counted.queries.Load(), "%d versions", size)
+			}
+		})
+	}
+}

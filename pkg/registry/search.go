@@ -1,0 +1,321 @@
+package registry
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/mlflow/mlflow-go/pkg/contract"
+	"github.com/mlflow/mlflow-go/pkg/database"
+	"github.com/mlflow/mlflow-go/pkg/protos"
+	"github.com/mlflow/mlflow-go/pkg/search"
+)
+
+// The most that a page may hold (SEARCH_REGISTERED_MODEL_MAX_RESULTS_THRESHOLD,
+// SEARCH_MODEL_VERSION_MAX_RESULTS_THRESHOLD).
+const (
+	maxModelResults   = 1000
+	maxVersionResults = 200_000
+)
+
+// SearchRegisteredModels finds models, or prompts when the filter asks for them by their tag, a page
+// at a time (SqlAlchemyStore.search_registered_models). However many it finds, it takes five
+// queries. Errors: INVALID_PARAMETER_VALUE.
+func (s *Store) SearchRegisteredModels(
+	ctx context.Context, request *protos.SearchRegisteredModels,
+) (*protos.SearchRegisteredModels_Response, error) {
+	maxResults := request.GetMaxResults()
+
+	switch {
+	case maxResults > maxModelResults:
+		return nil, errTooManyResults(maxModelResults, maxResults)
+	case maxResults < 0: // MLflow leaves it to the database, which refuses it or knows no limit
+		return nil, errNotPositive(maxResults)
+	}
+
+	wanted, err := search.RegisteredModels.Parse(request.GetFilter(), request.GetOrderBy(), request.GetPageToken())
+	if err != nil {
+		return nil, err
+	}
+
+	statement, args := s.searchModels(wanted, maxResults+1)
+
+	return database.Read(ctx, s.db, func(tx *database.Tx) (*protos.SearchRegisteredModels_Response, error) {
+		found, err := database.Query(tx, scanModel, statement, args...)
+		if err != nil {
+			return nil, fmt.Errorf("searching registered models: %w", err)
+		}
+
+		response := &protos.SearchRegisteredModels_Response{}
+		response.RegisteredModels, response.NextPageToken = pageOf(found, maxResults, wanted.Offset)
+
+		return response, s.completeModels(tx, response.GetRegisteredModels())
+	})
+}
+
+// pageOf is the page of what a query found: one more than asked for tells that there is another
+// page, whose token it returns.
+func pageOf[T any](found []T, maxResults, offset int64) (page []T, nextPageToken *string) {
+	if int64(len(found)) <= maxResults {
+		return found, nil
+	}
+
+	return found[:maxResults], new(search.CreatePageToken(offset + maxResults))
+}
+
+func errTooManyResults(limit, maxResults int64) error {
+	return contract.InvalidParameter("Invalid value for request parameter max_results. It must be at most %d, but got "+
+		"value %d", limit, maxResults)
+}
+
+func errNotPositive(maxResults int64) error {
+	return contract.InvalidParameter("Invalid value for max_results. It must be a positive integer, but got %d",
+		maxResults)
+}
+
+// searchModels is the query of a page of models (_get_search_registered_model_filter_query).
+func (s *Store) searchModels(wanted search.Query, limit int64) (text string, args []any) {
+	c := &clauses{dialect: s.db.Dialect()}
+	c.where("m.workspace = ?", workspace)
+
+	isPrompt := asksForPrompts(wanted.Comparisons)
+	for i, comparison := range wanted.Comparisons {
+		switch {
+		case comparison.Kind != search.Tag:
+			c.compare("m."+comparison.Key, comparison)
+		case comparison.Key != PromptTag:
+			c.join("registered_model_tags", "f"+strconv.Itoa(i), "name", comparison)
+		case isPrompt:
+			c.prompts("EXISTS", "registered_model_tags", "m", comparison)
+		}
+	}
+
+	if !isPrompt {
+		c.prompts("NOT EXISTS", "registered_model_tags", "m", thePromptTag)
+	}
+
+	byName := false
+
+	for _, order := range wanted.Orders {
+		column := map[string]string{"name": "m.name", "last_updated_timestamp": "m.last_updated_time"}[order.Key]
+		c.order(column, order.Ascending)
+		byName = byName || order.Key == "name"
+	}
+
+	if !byName {
+		c.order("m.name", true)
+	}
+
+	return c.statement(modelColumns, "registered_models m", limit, wanted.Offset)
+}
+
+// completeModels reads the tags, aliases and latest versions of models. The latest versions are in
+// the order of their stages' names.
+func (s *Store) completeModels(tx *database.Tx, models []*model) error {
+	if len(models) == 0 {
+		return nil
+	}
+
+	place := make(map[string]*model, len(models))
+	names := make([]any, len(models), len(models)+1)
+
+	for i, m := range models {
+		place[m.GetName()] = m
+		names[i] = m.GetName()
+	}
+
+	var (
+		latest  []version
+		args    = slices.Insert(names, 0, any(workspace))
+		ofNames = " WHERE workspace = ? AND name IN (" + list(len(models)) + ")"
+		key     = s.db.Dialect().Quote("key")
+	)
+
+	if err := tx.Select(
+		selectModelTags("SELECT name, "+key+", value FROM registered_model_tags"+ofNames, args,
+			func(name string, tag *protos.RegisteredModelTag) {
+				if m := place[name]; m != nil { // more may be found where names compare loosely
+					m.Tags = append(m.Tags, tag)
+				}
+			}),
+		selectAliases("SELECT name, alias, version FROM registered_model_aliases"+ofNames, args,
+			func(name string, alias *protos.RegisteredModelAlias) {
+				if m := place[name]; m != nil {
+					m.Aliases = append(m.Aliases, alias)
+				}
+			}),
+		database.Collect(&latest, scanVersion, latestVersions(len(models), "m.name, m.current_stage"),
+			append(slices.Clone(args), workspace)...),
+	); err != nil {
+		return fmt.Errorf("reading what belongs to registered models: %w", err)
+	}
+
+	for _, v := range latest {
+		if m := place[v.GetName()]; m != nil {
+			m.LatestVersions = append(m.LatestVersions, v.ModelVersion)
+		}
+	}
+
+	return s.loadVersionTags(latest, tx.SelectLast)
+}
+
+// SearchModelVersions finds versions of models, or of prompts when the filter asks for them by their
+// tag, a page at a time (SqlAlchemyStore.search_model_versions). Errors: INVALID_PARAMETER_VALUE.
+func (s *Store) SearchModelVersions(
+	ctx context.Context, request *protos.SearchModelVersions,
+) (*protos.SearchModelVersions_Response, error) {
+	maxResults := request.GetMaxResults()
+
+	switch {
+	case maxResults < 1:
+		return nil, errNotPositive(maxResults)
+	case maxResults > maxVersionResults:
+		return nil, errTooManyResults(maxVersionResults, maxResults)
+	}
+
+	wanted, err := search.ModelVersions.Parse(request.GetFilter(), request.GetOrderBy(), request.GetPageToken())
+	if err != nil {
+		return nil, err
+	}
+
+	statement, args := s.searchVersions(wanted, maxResults+1)
+
+	return database.Read(ctx, s.db, func(tx *database.Tx) (*protos.SearchModelVersions_Response, error) {
+		found, err := database.Query(tx, scanVersion, statement, args...)
+		if err != nil {
+			return nil, fmt.Errorf("searching model versions: %w", err)
+		}
+
+		response := &protos.SearchModelVersions_Response{}
+		found, response.NextPageToken = pageOf(found, maxResults, wanted.Offset)
+		response.ModelVersions = messages(found)
+
+		return response, s.loadVersionTags(found, tx.SelectLast)
+	})
+}
+
+// versionAttributes are the columns of attributes that have another name.
+var versionAttributes = map[string]string{
+	"source_path": "source", "version_number": "version",
+	"creation_timestamp": "creation_time", "last_updated_timestamp": "last_updated_time",
+}
+
+func versionColumn(attribute string) string {
+	if column, other := versionAttributes[attribute]; other {
+		return "m." + column
+	}
+
+	return "m." + attribute
+}
+
+// defaultVersionOrder is the order without one asked for.
+var defaultVersionOrder = []search.Order{
+	{Key: "last_updated_timestamp"}, {Key: "name", Ascending: true}, {Key: "version_number"},
+}
+
+// searchVersions is the query of a page of versions (_get_search_model_versions_filter_clauses).
+//
+// Models are found to be no prompts one by one, by index, before their versions are looked at: what
+// prompts and their versions there are costs nothing, however many.
+func (s *Store) searchVersions(wanted search.Query, limit int64) (text string, args []any) {
+	c := &clauses{dialect: s.db.Dialect()}
+	isPrompt := asksForPrompts(wanted.Comparisons)
+
+	from, names := "model_versions m", "m"
+	if !isPrompt {
+		from, names = "registered_models r CROSS JOIN model_versions m", "r"
+		c.where("r.workspace = ? AND m.workspace = r.workspace AND m.name = r.name", workspace)
+		c.prompts("NOT EXISTS", "model_version_tags", "r", thePromptTag)
+	}
+
+	c.where("m.workspace = ? AND m."+notDeleted, workspace)
+
+	for i, comparison := range wanted.Comparisons {
+		number, isNumber := comparison.Value.(search.Number)
+
+		switch {
+		case isNumber:
+			condition, args := versionNumber(comparison.Comparator, number)
+			c.where(condition, args...)
+		case comparison.Kind == search.Attribute && comparison.Key == "name":
+			c.compare(names+".name", comparison)
+		case comparison.Kind == search.Attribute:
+			c.compare(versionColumn(comparison.Key), comparison)
+		case comparison.Key != PromptTag:
+			c.join("model_version_tags", "f"+strconv.Itoa(i), "version", comparison)
+		case isPrompt:
+			c.prompts("EXISTS", "model_version_tags", "m", comparison)
+		}
+	}
+
+	orders := wanted.Orders
+	if len(orders) == 0 {
+		orders = defaultVersionOrder
+	}
+
+	ordered := make(map[string]bool, len(orders))
+	for _, order := range orders {
+		c.order(versionColumn(order.Key), order.Ascending)
+		ordered[order.Key] = true
+	}
+
+	if !ordered["name"] {
+		c.order("m.name", true)
+	}
+
+	if !ordered["version_number"] {
+		c.order("m.version", false)
+	}
+
+	return c.statement(versionColumns, from, limit, wanted.Offset)
+}
+
+// versionNumber compares a column of 32 bits with a whole number of any size.
+func versionNumber(comparator search.Comparator, number search.Number) (condition string, args []any) {
+	const always, never = "1 = 1", "1 = 0"
+
+	value, exact := number.Ceil()
+	if exact && math.MinInt32 <= value && value <= math.MaxInt32 {
+		return "m.version " + string(comparator) + " ?", []any{value}
+	}
+
+	switch comparator { //nolint:exhaustive // no other compares numbers
+	case search.NotEqual:
+		return always, nil
+	case search.Less, search.LessOrEqual:
+		if value > 0 {
+			return always, nil
+		}
+	case search.Greater, search.GreaterOrEqual:
+		if value < 0 {
+			return always, nil
+		}
+	}
+
+	return never, nil
+}
+
+// thePromptTag is the tag that prompts have.
+var thePromptTag = search.Comparison{
+	Kind: search.Tag, Key: PromptTag, Comparator: search.Equal, Value: search.Text("true"),
+}
+
+// asksForPrompts tells whether a filter's first condition on the tag of prompts is for them
+// (_is_querying_prompt); otherwise no prompts are found, and its conditions on the tag don't count.
+func asksForPrompts(comparisons []search.Comparison) bool {
+	for _, c := range comparisons {
+		if c.Kind != search.Tag || c.Key != PromptTag {
+			continue
+		}
+
+		text, _ := c.Value.(search.Text)
+		lower := strings.ToLower(string(text))
+
+		return c.Comparator == search.Equal && lower == "true" || c.Comparator == search.NotEqual && lower == "false"
+	}
+
+	return false
+}
