@@ -20,6 +20,15 @@ const (
 		"m.current_stage, m.source, m.run_id, m.status, m.status_message, m.run_link, m.storage_location"
 )
 
+// Columns that are named often.
+const (
+	nameColumn     = "name"
+	keyColumn      = "key"
+	versionColumn  = "version"
+	creationColumn = "creation_time"
+	updateColumn   = "last_updated_time"
+)
+
 // statements are the queries for one model or version, in a database's words.
 type statements struct {
 	model, modelTags, modelAliases, promptTag, latestOfModel, lockModel string
@@ -37,13 +46,13 @@ const (
 )
 
 var (
-	modelTagColumns   = []string{"workspace", "name", "key", "value"}
-	versionTagColumns = []string{"workspace", "name", "version", "key", "value"}
-	aliasColumns      = []string{"workspace", "name", "alias", "version"}
+	modelTagColumns   = []string{"workspace", nameColumn, keyColumn, "value"}
+	versionTagColumns = []string{"workspace", nameColumn, versionColumn, keyColumn, "value"}
+	aliasColumns      = []string{"workspace", nameColumn, "alias", versionColumn}
 )
 
 func newStatements(d database.Dialect) statements {
-	key := d.Quote("key")
+	key := d.Quote(keyColumn)
 	hint, suffix := d.LockRows()
 	upsert := func(table string, columns, unique []string, changed string) string {
 		return d.Upsert(database.Upsert{
@@ -65,17 +74,18 @@ func newStatements(d database.Dialect) statements {
 		versionTagsByAlias: "SELECT m.name, m.version, m." + key + ", m.value FROM model_version_tags m " +
 			"JOIN registered_model_aliases" + byAlias,
 		lockModel:   "SELECT name FROM registered_models" + hint + ofModel + suffix,
-		setModelTag: upsert("registered_model_tags", modelTagColumns, []string{"workspace", "key", "name"}, "value"),
+		setModelTag: upsert("registered_model_tags", modelTagColumns, []string{"workspace", keyColumn, nameColumn}, "value"),
 		setVersionTag: upsert("model_version_tags", versionTagColumns,
-			[]string{"workspace", "key", "name", "version"}, "value"),
-		setAlias:         upsert("registered_model_aliases", aliasColumns, []string{"workspace", "name", "alias"}, "version"),
+			[]string{"workspace", keyColumn, nameColumn, versionColumn}, "value"),
+		setAlias: upsert("registered_model_aliases", aliasColumns, []string{"workspace", nameColumn, "alias"},
+			versionColumn),
 		deleteModelTag:   "DELETE FROM registered_model_tags" + ofModel + " AND " + key + " = ?",
 		deleteVersionTag: "DELETE FROM model_version_tags" + ofVersion + " AND " + key + " = ?",
 		insertModel: d.InsertIgnore("registered_models",
-			[]string{"workspace", "name", "creation_time", "last_updated_time", "description"},
-			[]string{"workspace", "name"}, 1),
+			[]string{"workspace", nameColumn, creationColumn, updateColumn, "description"},
+			[]string{"workspace", nameColumn}, 1),
 		insertVersion: d.Insert("model_versions", []string{
-			"workspace", "name", "version", "creation_time", "last_updated_time", "description", "current_stage", "source",
+			"workspace", nameColumn, versionColumn, creationColumn, updateColumn, "description", "current_stage", "source",
 			"storage_location", "run_id", "run_link", "status",
 		}, 1),
 		insertModelTags: func(rows int) string { return d.Insert("registered_model_tags", modelTagColumns, rows) },
@@ -256,7 +266,7 @@ func (s *Store) loadVersionTags(versions []version, run func(...database.Selecti
 		rest = rest[taken:]
 
 		selections = append(selections, selectVersionTags(
-			"SELECT name, version, "+s.db.Dialect().Quote("key")+", value FROM model_version_tags WHERE "+condition, args,
+			"SELECT name, version, "+s.db.Dialect().Quote(keyColumn)+", value FROM model_version_tags WHERE "+condition, args,
 			func(of versionKey, tag *protos.ModelVersionTag) {
 				if v, found := place[of]; found { // more may be found where names compare loosely
 					v.Tags = append(v.Tags, tag)

@@ -72,13 +72,13 @@ func (s *Store) CreateRegisteredModel(
 func lastOfKey[T any, Tag interface {
 	GetKey() string
 	GetValue() string
-}](tags []Tag, make func(key, value *string) T) []T {
+}](tags []Tag, message func(key, value *string) T) []T {
 	place := map[string]int{}
 
 	var kept []T
 
 	for _, tag := range tags {
-		last := make(new(tag.GetKey()), new(tag.GetValue()))
+		last := message(new(tag.GetKey()), new(tag.GetValue()))
 
 		if i, known := place[tag.GetKey()]; known {
 			kept[i] = last
@@ -193,7 +193,7 @@ func (s *Store) loadModel(
 		return nil, err
 	}
 
-	found[0].Tags, found[0].Aliases, found[0].LatestVersions = whole.Tags, whole.Aliases, messages(latest)
+	found[0].Tags, found[0].Aliases, found[0].LatestVersions = whole.GetTags(), whole.GetAliases(), messages(latest)
 
 	return found[0], nil
 }

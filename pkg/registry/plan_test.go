@@ -21,7 +21,10 @@ func fill(t *testing.T, db *database.DB, name string, models, versions int, isPr
 	t.Helper()
 
 	require.NoError(t, db.Write(t.Context(), func(tx *database.Tx) error {
-		var modelRows, versionRows, modelTags, versionTags [][]any
+		var modelTags, versionTags [][]any
+
+		modelRows := make([][]any, 0, models)
+		versionRows := make([][]any, 0, models*versions)
 
 		for i := range models {
 			name := name + " " + strconv.Itoa(i)
