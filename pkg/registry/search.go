@@ -135,12 +135,16 @@ func (s *Store) completeModels(tx *database.Tx, models []*model) error {
 
 	var (
 		latest  []version
+		tags    = tagsByVersion{}
 		args    = slices.Insert(names, 0, any(workspace))
 		ofNames = " WHERE workspace = ? AND name IN (" + list(len(models)) + ")"
 		key     = s.db.Dialect().Quote(keyColumn)
 	)
 
-	if err := tx.Select(
+	latestOf := append(slices.Clone(args), workspace)
+	versions, keys := latestVersions(len(models), "m.name, m.current_stage")
+
+	if err := tx.SelectLast(
 		selectModelTags("SELECT name, "+key+", value FROM registered_model_tags"+ofNames, args,
 			func(name string, tag *protos.RegisteredModelTag) {
 				if m := place[name]; m != nil { // more may be found where names compare loosely
@@ -153,11 +157,13 @@ func (s *Store) completeModels(tx *database.Tx, models []*model) error {
 					m.Aliases = append(m.Aliases, alias)
 				}
 			}),
-		database.Collect(&latest, scanVersion, latestVersions(len(models), "m.name, m.current_stage"),
-			append(slices.Clone(args), workspace)...),
+		database.Collect(&latest, scanVersion, versions, latestOf...),
+		tags.of(s.db.Dialect(), keys, latestOf),
 	); err != nil {
 		return fmt.Errorf("reading what belongs to registered models: %w", err)
 	}
+
+	tags.add(latest)
 
 	for _, v := range latest {
 		if m := place[v.GetName()]; m != nil {
@@ -165,7 +171,7 @@ func (s *Store) completeModels(tx *database.Tx, models []*model) error {
 		}
 	}
 
-	return s.loadVersionTags(latest, tx.SelectLast)
+	return nil
 }
 
 // SearchModelVersions finds versions of models, or of prompts when the filter asks for them by their
@@ -187,19 +193,24 @@ func (s *Store) SearchModelVersions(
 		return nil, err
 	}
 
-	statement, args := s.searchVersions(wanted, maxResults+1)
+	versions, keys, args := s.searchVersions(wanted, maxResults+1)
 
 	return database.Read(ctx, s.db, func(tx *database.Tx) (*protos.SearchModelVersions_Response, error) {
-		found, err := database.Query(tx, scanVersion, statement, args...)
-		if err != nil {
+		var found []version
+
+		tags := tagsByVersion{}
+		if err := tx.SelectLast(
+			database.Collect(&found, scanVersion, versions, args...), tags.of(s.db.Dialect(), keys, args),
+		); err != nil {
 			return nil, fmt.Errorf("searching model versions: %w", err)
 		}
 
 		response := &protos.SearchModelVersions_Response{}
 		found, response.NextPageToken = pageOf(found, maxResults, wanted.Offset)
+		tags.add(found)
 		response.ModelVersions = messages(found)
 
-		return response, s.loadVersionTags(found, tx.SelectLast)
+		return response, nil
 	})
 }
 
@@ -221,11 +232,12 @@ var defaultVersionOrder = []search.Order{
 	{Key: lastUpdated}, {Key: nameColumn, Ascending: true}, {Key: versionNumber},
 }
 
-// searchVersions is the query of a page of versions (_get_search_model_versions_filter_clauses).
+// searchVersions are the queries of a page of versions and of their keys, which take the same values
+// (_get_search_model_versions_filter_clauses).
 //
 // Models are found to be no prompts one by one, by index, before their versions are looked at: what
 // prompts and their versions there are costs nothing, however many.
-func (s *Store) searchVersions(wanted search.Query, limit int64) (text string, args []any) {
+func (s *Store) searchVersions(wanted search.Query, limit int64) (versions, keys string, args []any) {
 	c := &clauses{dialect: s.db.Dialect()}
 	isPrompt := asksForPrompts(wanted.Comparisons)
 
@@ -275,7 +287,10 @@ func (s *Store) searchVersions(wanted search.Query, limit int64) (text string, a
 		c.order("m.version", false)
 	}
 
-	return c.statement(versionColumns, from, limit, wanted.Offset)
+	versions, args = c.statement(versionColumns, from, limit, wanted.Offset)
+	keys, _ = c.statement("m.workspace, m.name, m.version", from, limit, wanted.Offset)
+
+	return versions, keys, args
 }
 
 // compareNumber compares a column of 32 bits with a whole number of any size.
