@@ -337,8 +337,8 @@ func (s *side) resolve(value any) any {
 	switch value := value.(type) {
 	case string:
 		for name, ids := range map[string][]string{"$run": s.runs, "$model": s.models, "$experiment": s.experiments} {
-			for i := len(ids) - 1; i >= 0; i-- { // $run1 begins $run10
-				value = strings.ReplaceAll(value, name+strconv.Itoa(i), ids[i])
+			for i, id := range slices.Backward(ids) { // $run1 begins $run10
+				value = strings.ReplaceAll(value, name+strconv.Itoa(i), id)
 			}
 		}
 

@@ -39,22 +39,25 @@ func SplitSchemes(list string) []string {
 	return schemes
 }
 
+// artifactsScheme is of artifacts that a tracking server hands out.
+const artifactsScheme = "mlflow-artifacts"
+
 // hostSchemes address a host. Schemes of one family reach the same service; without a port, a
 // location means any of the well-known ones, and Hadoop's is known to its own configuration only.
 var hostSchemes = map[string]struct {
 	family string
 	ports  []string
 }{
-	"ftp":              {"ftp", []string{"21"}},
-	"sftp":             {"sftp", []string{"22"}},
-	"hdfs":             {hadoop, []string{""}},
-	"viewfs":           {hadoop, []string{""}},
-	"http":             {web, []string{"80"}},
-	"https":            {web, []string{"443"}},
-	"mlflow-artifacts": {web, []string{"80", "443"}},
-	"r2":               {"r2", []string{"443"}},
-	"b2":               {"b2", []string{"443"}},
-	"abfss":            {"abfss", []string{"443"}},
+	"ftp":           {"ftp", []string{"21"}},
+	"sftp":          {"sftp", []string{"22"}},
+	"hdfs":          {hadoop, []string{""}},
+	"viewfs":        {hadoop, []string{""}},
+	"http":          {web, []string{"80"}},
+	"https":         {web, []string{"443"}},
+	artifactsScheme: {web, []string{"80", "443"}},
+	"r2":            {"r2", []string{"443"}},
+	"b2":            {"b2", []string{"443"}},
+	"abfss":         {"abfss", []string{"443"}},
 }
 
 // target is a host that a location makes the server connect to.
@@ -156,7 +159,7 @@ func targets(location string) (map[target]bool, string, error) {
 	}
 
 	known, addressesHost := hostSchemes[parts.Scheme]
-	if !addressesHost || parts.Scheme == "mlflow-artifacts" && parts.Netloc == "" {
+	if !addressesHost || parts.Scheme == artifactsScheme && parts.Netloc == "" {
 		return nil, parts.Scheme, nil
 	}
 

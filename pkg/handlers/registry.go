@@ -3,6 +3,7 @@ package handlers
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"strings"
 
 	"github.com/mlflow/mlflow-go/pkg/codec"
@@ -169,62 +170,6 @@ func (r *registry) CreateModelVersion(
 	return response, nil
 }
 
-// modelVersionsTag is a logged model's list of the versions that it was registered as.
-const modelVersionsTag = "mlflow.modelVersions"
-
-// noteVersion adds a version to the list of its logged model; one that is listed becomes the only
-// one, as in MLflow (AbstractStore.set_model_versions_tags).
-func (r *registry) noteVersion(ctx context.Context, modelID, name, version string) error {
-	found, err := r.options.Tracking.GetLoggedModel(ctx, &protos.GetLoggedModel{ModelId: new(modelID)})
-	if err != nil {
-		return err
-	}
-
-	entry := &codec.Raw{}
-	entry.Set("name", name)
-	entry.Set("version", json.Number(version))
-
-	versions := []any{entry}
-
-	for _, tag := range found.GetModel().GetInfo().GetTags() {
-		if tag.GetKey() != modelVersionsTag || tag.GetValue() == "" {
-			continue
-		}
-
-		parsed, err := codec.Parse(tag.GetValue())
-		if err != nil {
-			return contract.Errorf(protos.ErrorCode_INTERNAL_ERROR, "The tag %s of logged model %s isn't JSON.",
-				modelVersionsTag, modelID)
-		}
-
-		known, _ := parsed.([]any)
-		if !lists(known, entry) {
-			versions = append(known, entry)
-		}
-	}
-
-	_, err = r.options.Tracking.SetLoggedModelTags(ctx, &protos.SetLoggedModelTags{
-		ModelId: new(modelID),
-		Tags: []*protos.LoggedModelTag{{
-			Key: new(modelVersionsTag), Value: new(string(codec.AppendJSON(nil, versions))),
-		}},
-	})
-
-	return err
-}
-
-func lists(known []any, entry *codec.Raw) bool {
-	wanted := string(codec.AppendCompact(nil, entry))
-
-	for _, item := range known {
-		if string(codec.AppendCompact(nil, item)) == wanted {
-			return true
-		}
-	}
-
-	return false
-}
-
 // SetModelVersionTag is handlers._set_model_version_tag.
 func (r *registry) SetModelVersionTag(
 	ctx context.Context, request *protos.SetModelVersionTag,
@@ -289,6 +234,62 @@ func (r *registry) DeleteRegisteredModelAlias(
 		r.notify(ctx, either(isPrompt, protos.WebhookEntity_PROMPT_ALIAS, protos.WebhookEntity_MODEL_VERSION_ALIAS),
 			protos.WebhookAction_DELETED, aliasDeleted{Name: request.GetName(), Alias: request.GetAlias()})
 	})
+}
+
+// modelVersionsTag is a logged model's list of the versions that it was registered as.
+const modelVersionsTag = "mlflow.modelVersions"
+
+// noteVersion adds a version to the list of its logged model; one that is listed becomes the only
+// one, as in MLflow (AbstractStore.set_model_versions_tags).
+func (r *registry) noteVersion(ctx context.Context, modelID, name, version string) error {
+	found, err := r.options.Tracking.GetLoggedModel(ctx, &protos.GetLoggedModel{ModelId: new(modelID)})
+	if err != nil {
+		return err
+	}
+
+	entry := &codec.Raw{}
+	entry.Set("name", name)
+	entry.Set("version", json.Number(version))
+
+	versions := []any{entry}
+
+	for _, tag := range found.GetModel().GetInfo().GetTags() {
+		if tag.GetKey() != modelVersionsTag || tag.GetValue() == "" {
+			continue
+		}
+
+		parsed, err := codec.Parse(tag.GetValue())
+		if err != nil {
+			return contract.Errorf(protos.ErrorCode_INTERNAL_ERROR, "The tag %s of logged model %s isn't JSON.",
+				modelVersionsTag, modelID)
+		}
+
+		known, _ := parsed.([]any)
+		if !lists(known, entry) {
+			versions = slices.Concat(known, versions)
+		}
+	}
+
+	_, err = r.options.Tracking.SetLoggedModelTags(ctx, &protos.SetLoggedModelTags{
+		ModelId: new(modelID),
+		Tags: []*protos.LoggedModelTag{{
+			Key: new(modelVersionsTag), Value: new(string(codec.AppendJSON(nil, versions))),
+		}},
+	})
+
+	return err
+}
+
+func lists(known []any, entry *codec.Raw) bool {
+	wanted := string(codec.AppendCompact(nil, entry))
+
+	for _, item := range known {
+		if string(codec.AppendCompact(nil, item)) == wanted {
+			return true
+		}
+	}
+
+	return false
 }
 
 // ofPrompt looks whether a registered model is a prompt, if there is anybody to be told.

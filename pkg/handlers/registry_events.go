@@ -82,23 +82,6 @@ func tagsOf[T interface {
 	return all
 }
 
-func (t tags) index(key string) int {
-	return slices.IndexFunc(t, func(other tag) bool { return other.key == key })
-}
-
-// find gives a tag's value, nil without the tag.
-func (t tags) find(key string) *string {
-	if i := t.index(key); i >= 0 {
-		return &t[i].value
-	}
-
-	return nil
-}
-
-func (t tags) without(keys ...string) tags {
-	return slices.DeleteFunc(slices.Clone(t), func(other tag) bool { return slices.Contains(keys, other.key) })
-}
-
 // MarshalJSON writes an object.
 func (t tags) MarshalJSON() ([]byte, error) {
 	var out bytes.Buffer
@@ -132,4 +115,21 @@ func (t tags) MarshalJSON() ([]byte, error) {
 	out.WriteByte('}')
 
 	return out.Bytes(), nil
+}
+
+func (t tags) index(key string) int {
+	return slices.IndexFunc(t, func(other tag) bool { return other.key == key })
+}
+
+// find gives a tag's value, nil without the tag.
+func (t tags) find(key string) *string {
+	if i := t.index(key); i >= 0 {
+		return &t[i].value
+	}
+
+	return nil
+}
+
+func (t tags) without(keys ...string) tags {
+	return slices.DeleteFunc(slices.Clone(t), func(other tag) bool { return slices.Contains(keys, other.key) })
 }

@@ -29,6 +29,8 @@ const (
 	byModel = "model_id"
 )
 
+const modelsScheme = "models"
+
 // promptSources are what clients and stores give as a prompt's source (_PROMPT_SOURCE_PLACEHOLDERS).
 var promptSources = []string{"dummy-source", "prompt-template"}
 
@@ -92,7 +94,7 @@ func (r *registry) lineage(ctx context.Context, request *protos.CreateModelVersi
 	switch {
 	case err != nil:
 		return from, err
-	case parts.Scheme != "models":
+	case parts.Scheme != modelsScheme:
 		return from, nil
 	case parts.Netloc != "":
 		return from, contract.InvalidParameter("Invalid model version source: '%s'. Registered model sources must use the "+
@@ -125,8 +127,7 @@ func (r *registry) lineage(ctx context.Context, request *protos.CreateModelVersi
 	}
 
 	version := found.GetModelVersion()
-	if request.RunId != nil && request.GetRunId() != version.GetRunId() ||
-		request.ModelId != nil && request.GetModelId() != version.GetModelId() {
+	if !names(request, version) {
 		return from, contract.InvalidParameter("Invalid model version source: '%s'. The run_id and model_id request "+
 			"parameters must match the referenced model version.", from.source)
 	}
@@ -142,6 +143,12 @@ func (r *registry) lineage(ctx context.Context, request *protos.CreateModelVersi
 	}
 
 	return from, nil
+}
+
+// names tells whether the run and the logged model that a request names, if it does, are a version's.
+func names(request *protos.CreateModelVersion, version *protos.ModelVersion) bool {
+	return (request.RunId == nil || request.GetRunId() == version.GetRunId()) &&
+		(request.ModelId == nil || request.GetModelId() == version.GetModelId())
 }
 
 // resolveVersion finds the number of a version (get_model_name_and_version).
@@ -237,7 +244,7 @@ func (r *registry) checkRunSource(ctx context.Context, source, runID string) err
 		}
 
 		return errForeignSource(source, byRun)
-	case "models":
+	case modelsScheme:
 		refers, err := parseModelSource(source)
 		if parts.Netloc != "" || err == nil && refers.ID != "" {
 			return errForeignSource(source, byModel)
@@ -287,7 +294,7 @@ func (r *registry) checkModelSource(ctx context.Context, source, modelID string)
 	}
 
 	switch parts.Scheme {
-	case "models":
+	case modelsScheme:
 		if parts.Netloc != "" {
 			return errForeignSource(source, byModel)
 		}
@@ -582,7 +589,7 @@ var proxyRoute = []string{"api", "2.0", "mlflow-artifacts", "artifacts"}
 
 // isProxied tells whether a tracking server hands the artifacts out (_is_mlflow_artifact_source).
 func (p uriParts) isProxied() bool {
-	if p.scheme == "mlflow-artifacts" {
+	if p.scheme == artifactsScheme {
 		return true
 	}
 

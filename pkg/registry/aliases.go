@@ -107,12 +107,41 @@ func (s *Store) GetModelVersionByAlias(
 		return s.highestVersion(ctx, name)
 	}
 
-	found, err := database.Read(ctx, s.db, func(tx *database.Tx) (version, error) { return s.aliased(tx, name, alias) })
+	found, err := database.Read(ctx, s.db, func(tx *database.Tx) (*protos.ModelVersion, error) {
+		return s.aliased(tx, name, alias)
+	})
+	if err == nil && found == nil {
+		err = s.errNoAlias(ctx, name, alias)
+	}
+
 	if err != nil {
 		return nil, err
 	}
 
-	return &protos.GetModelVersionByAlias_Response{ModelVersion: found.ModelVersion}, nil
+	return &protos.GetModelVersionByAlias_Response{ModelVersion: found}, nil
+}
+
+// errNoAlias says why no version is behind an alias.
+func (s *Store) errNoAlias(ctx context.Context, name, alias string) error {
+	return s.db.Read(ctx, func(tx *database.Tx) error {
+		if err := s.findModel(tx, name); err != nil {
+			return err
+		}
+
+		var aliases []*protos.RegisteredModelAlias
+		if err := tx.Select(s.selectAliasesOf(name, &aliases)); err != nil {
+			return fmt.Errorf("reading the aliases of model %s: %w", name, err)
+		}
+
+		for _, known := range aliases {
+			if known.GetAlias() == alias { // of a version that was deleted without it
+				return contract.Errorf(protos.ErrorCode_RESOURCE_DOES_NOT_EXIST,
+					"Model Version (name=%s, version=%s) not found", name, known.GetVersion())
+			}
+		}
+
+		return contract.InvalidParameter("Registered model alias %s not found.", alias)
+	})
 }
 
 func (s *Store) highestVersion(ctx context.Context, name string) (*protos.GetModelVersionByAlias_Response, error) {
@@ -144,10 +173,9 @@ func (s *Store) highestVersion(ctx context.Context, name string) (*protos.GetMod
 	return &protos.GetModelVersionByAlias_Response{ModelVersion: found}, nil
 }
 
-// aliased reads the version that an alias points to, and ends the transaction.
-func (s *Store) aliased(tx *database.Tx, name, alias string) (version, error) {
+// aliased reads the version that an alias points to, nil if there is none, and ends the transaction.
+func (s *Store) aliased(tx *database.Tx, name, alias string) (*protos.ModelVersion, error) {
 	var (
-		models  []*model
 		aliases []*protos.RegisteredModelAlias
 		found   []version
 		tags    []*protos.ModelVersionTag
@@ -160,28 +188,16 @@ func (s *Store) aliased(tx *database.Tx, name, alias string) (version, error) {
 			tags = append(tags, tag)
 		}),
 		s.selectAliasesOf(name, &aliases),
-		database.Collect(&models, scanModel, s.sql.model, workspace, name),
 	); err != nil {
-		return version{}, fmt.Errorf("reading the version behind an alias of model %s: %w", name, err)
+		return nil, fmt.Errorf("reading the version behind an alias of model %s: %w", name, err)
 	}
 
-	if len(found) > 0 {
-		found[0].Tags = tags
-		found[0].showAliases(aliases)
-
-		return found[0], nil
+	if len(found) == 0 {
+		return nil, nil //nolint:nilnil // there is none
 	}
 
-	if len(models) == 0 {
-		return version{}, errNoModel(name)
-	}
+	found[0].Tags = tags
+	found[0].showAliases(aliases)
 
-	for _, known := range aliases {
-		if known.GetAlias() == alias { // of a version that was deleted without it
-			return version{}, contract.Errorf(protos.ErrorCode_RESOURCE_DOES_NOT_EXIST,
-				"Model Version (name=%s, version=%s) not found", name, known.GetVersion())
-		}
-	}
-
-	return version{}, contract.InvalidParameter("Registered model alias %s not found.", alias)
+	return found[0].ModelVersion, nil
 }

@@ -43,7 +43,7 @@ func (c *clauses) order(column string, ascending bool) {
 // join adds a table of tags, in which one row at most has the comparison's key. Its rows belong to
 // those of m by their names, and by another column that m's have as well.
 func (c *clauses) join(table, alias, column string, comparison search.Comparison) {
-	key, keyArgs := c.text(alias+"."+c.dialect.Quote("key"), search.Equal, search.Text(comparison.Key))
+	key, keyArgs := c.text(alias+"."+c.dialect.Quote(keyColumn), search.Equal, search.Text(comparison.Key))
 	value, args := c.text(alias+".value", comparison.Comparator, comparison.Value)
 
 	c.joins.WriteString("\nJOIN " + table + " " + alias + " ON " + alias + ".workspace = m.workspace AND " + alias +
@@ -55,7 +55,7 @@ func (c *clauses) join(table, alias, column string, comparison search.Comparison
 // by its name, that it is a prompt. Of versions, each has its own; that one of them has it makes a
 // prompt of the model.
 func (c *clauses) prompts(exist, table, of string, comparison search.Comparison) {
-	key, keyArgs := c.text("p."+c.dialect.Quote("key"), search.Equal, search.Text(comparison.Key))
+	key, keyArgs := c.text("p."+c.dialect.Quote(keyColumn), search.Equal, search.Text(comparison.Key))
 	value, args := c.text("p.value", comparison.Comparator, comparison.Value)
 
 	belongs := "p.workspace = " + of + ".workspace AND p.name = " + of + ".name"

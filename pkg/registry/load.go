@@ -2,7 +2,6 @@ package registry
 
 import (
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -20,14 +19,24 @@ const (
 		"m.current_stage, m.source, m.run_id, m.status, m.status_message, m.run_link, m.storage_location"
 )
 
+// Columns that are named often.
+const (
+	nameColumn     = "name"
+	keyColumn      = "key"
+	versionColumn  = "version"
+	creationColumn = "creation_time"
+	updateColumn   = "last_updated_time"
+)
+
 // statements are the queries for one model or version, in a database's words.
 type statements struct {
-	model, modelTags, modelAliases, promptTag, latestOfModel, lockModel string
-	version, versionTags, versionByAlias, versionTagsByAlias            string
-	insertModel, setModelTag, deleteModelTag                            string
-	insertVersion, setVersionTag, deleteVersionTag                      string
-	setAlias                                                            string
-	insertModelTags, insertVersionTags                                  func(rows int) string
+	model, modelTags, modelAliases, promptTag, lockModel     string
+	latestOfModel, latestKeys                                string
+	version, versionTags, versionByAlias, versionTagsByAlias string
+	insertModel, setModelTag, deleteModelTag                 string
+	insertVersion, setVersionTag, deleteVersionTag           string
+	setAlias                                                 string
+	insertModelTags, insertVersionTags                       func(rows int) string
 }
 
 const (
@@ -37,14 +46,15 @@ const (
 )
 
 var (
-	modelTagColumns   = []string{"workspace", "name", "key", "value"}
-	versionTagColumns = []string{"workspace", "name", "version", "key", "value"}
-	aliasColumns      = []string{"workspace", "name", "alias", "version"}
+	modelTagColumns   = []string{"workspace", nameColumn, keyColumn, "value"}
+	versionTagColumns = []string{"workspace", nameColumn, versionColumn, keyColumn, "value"}
+	aliasColumns      = []string{"workspace", nameColumn, "alias", versionColumn}
 )
 
 func newStatements(d database.Dialect) statements {
-	key := d.Quote("key")
+	key := d.Quote(keyColumn)
 	hint, suffix := d.LockRows()
+	latest, latestKeys := latestVersions(1, "l.first_version")
 	upsert := func(table string, columns, unique []string, changed string) string {
 		return d.Upsert(database.Upsert{
 			Table: table, Columns: columns, Key: unique, Update: []string{changed}, Rows: 1,
@@ -65,24 +75,26 @@ func newStatements(d database.Dialect) statements {
 		versionTagsByAlias: "SELECT m.name, m.version, m." + key + ", m.value FROM model_version_tags m " +
 			"JOIN registered_model_aliases" + byAlias,
 		lockModel:   "SELECT name FROM registered_models" + hint + ofModel + suffix,
-		setModelTag: upsert("registered_model_tags", modelTagColumns, []string{"workspace", "key", "name"}, "value"),
+		setModelTag: upsert("registered_model_tags", modelTagColumns, []string{"workspace", keyColumn, nameColumn}, "value"),
 		setVersionTag: upsert("model_version_tags", versionTagColumns,
-			[]string{"workspace", "key", "name", "version"}, "value"),
-		setAlias:         upsert("registered_model_aliases", aliasColumns, []string{"workspace", "name", "alias"}, "version"),
+			[]string{"workspace", keyColumn, nameColumn, versionColumn}, "value"),
+		setAlias: upsert("registered_model_aliases", aliasColumns, []string{"workspace", nameColumn, "alias"},
+			versionColumn),
 		deleteModelTag:   "DELETE FROM registered_model_tags" + ofModel + " AND " + key + " = ?",
 		deleteVersionTag: "DELETE FROM model_version_tags" + ofVersion + " AND " + key + " = ?",
 		insertModel: d.InsertIgnore("registered_models",
-			[]string{"workspace", "name", "creation_time", "last_updated_time", "description"},
-			[]string{"workspace", "name"}, 1),
+			[]string{"workspace", nameColumn, creationColumn, updateColumn, "description"},
+			[]string{"workspace", nameColumn}, 1),
 		insertVersion: d.Insert("model_versions", []string{
-			"workspace", "name", "version", "creation_time", "last_updated_time", "description", "current_stage", "source",
+			"workspace", nameColumn, versionColumn, creationColumn, updateColumn, "description", "current_stage", "source",
 			"storage_location", "run_id", "run_link", "status",
 		}, 1),
 		insertModelTags: func(rows int) string { return d.Insert("registered_model_tags", modelTagColumns, rows) },
 		insertVersionTags: func(rows int) string {
 			return d.Insert("model_version_tags", versionTagColumns, rows)
 		},
-		latestOfModel: latestVersions(1, "l.first_version"),
+		latestOfModel: latest,
+		latestKeys:    latestKeys,
 		promptTag:     "SELECT value FROM registered_model_tags" + ofModel + " AND " + key + " = ?",
 	}
 }
@@ -232,87 +244,36 @@ func selectVersionTags(
 	}
 }
 
-// Sizes of a statement that reads what belongs to many: databases plan alternatives one by one.
-const (
-	maxNames    = 100
-	maxVersions = 500
-)
+// tagsByVersion collects the tags of versions that are read together with them.
+type tagsByVersion map[versionKey][]*protos.ModelVersionTag
 
-// loadVersionTags reads the tags of versions, and ends a transaction in which it is the last.
-func (s *Store) loadVersionTags(versions []version, run func(...database.Selection) error) error {
-	if len(versions) == 0 {
-		return nil
-	}
-
-	place := make(map[versionKey]version, len(versions))
-	for _, v := range versions {
-		place[versionKey{v.GetName(), v.number}] = v
-	}
-
-	var selections []database.Selection
-
-	for rest := versions; len(rest) > 0; {
-		condition, args, taken := ofVersions(rest)
-		rest = rest[taken:]
-
-		selections = append(selections, selectVersionTags(
-			"SELECT name, version, "+s.db.Dialect().Quote("key")+", value FROM model_version_tags WHERE "+condition, args,
-			func(of versionKey, tag *protos.ModelVersionTag) {
-				if v, found := place[of]; found { // more may be found where names compare loosely
-					v.Tags = append(v.Tags, tag)
-				}
-			}))
-	}
-
-	if err := run(selections...); err != nil {
-		return fmt.Errorf("reading the tags of model versions: %w", err)
-	}
-
-	return nil
+// of is the selection of the tags of versions that a query finds, whose columns are workspace, name
+// and version.
+func (t tagsByVersion) of(d database.Dialect, versions string, args []any) database.Selection {
+	return selectVersionTags("SELECT t.name, t.version, t."+d.Quote(keyColumn)+", t.value FROM ("+versions+
+		") k CROSS JOIN model_version_tags t WHERE t.workspace = k.workspace AND t.name = k.name AND t.version = k.version",
+		args, func(of versionKey, tag *protos.ModelVersionTag) { t[of] = append(t[of], tag) })
 }
 
-// ofVersions is the condition that rows belong to the first of some versions; taken says to how
-// many.
-func ofVersions(versions []version) (condition string, args []any, taken int) {
-	numbers := make(map[string][]any)
-
-	var names []string
-
+// add gives versions their tags.
+func (t tagsByVersion) add(versions []version) {
 	for _, v := range versions {
-		name := v.GetName()
-
-		_, known := numbers[name]
-		if taken == maxVersions || !known && len(names) == maxNames {
-			break
-		}
-
-		if !known {
-			names = append(names, name)
-		}
-
-		numbers[name] = append(numbers[name], v.number)
-		taken++
+		v.Tags = t[versionKey{v.GetName(), v.number}]
 	}
-
-	alternatives := make([]string, len(names))
-
-	for i, name := range names {
-		alternatives[i] = "name = ? AND version IN (" + list(len(numbers[name])) + ")"
-		args = append(append(args, name), numbers[name]...)
-	}
-
-	return "workspace = ? AND (" + strings.Join(alternatives, " OR ") + ")", slices.Insert(args, 0, any(workspace)), taken
 }
 
 // list is "?, ?" for a number of values.
 func list(values int) string { return strings.TrimSuffix(strings.Repeat("?, ", values), ", ") }
 
-// latestVersions is the query of the latest version in each stage of models
-// (_get_latest_versions_for_models), in an order of columns of m and l, whose first_version is a
-// stage's lowest.
-func latestVersions(names int, order string) string {
-	return "SELECT " + versionColumns + " FROM model_versions m JOIN (SELECT name, current_stage, " +
+// latestVersions are the queries of the latest version in each stage of models
+// (_get_latest_versions_for_models): of the versions, in an order of columns of m and l, whose
+// first_version is a stage's lowest, and of their keys. Both take the workspace, the names and the
+// workspace again.
+func latestVersions(names int, order string) (versions, keys string) {
+	from := " FROM model_versions m JOIN (SELECT name, current_stage, " +
 		"MIN(version) AS first_version, MAX(version) AS last_version FROM model_versions WHERE workspace = ? AND name IN (" +
 		list(names) + ") AND " + notDeleted + " GROUP BY name, current_stage) l " +
-		"ON l.name = m.name AND l.last_version = m.version WHERE m.workspace = ? ORDER BY " + order
+		"ON l.name = m.name AND l.last_version = m.version WHERE m.workspace = ?"
+
+	return "SELECT " + versionColumns + from + " ORDER BY " + order, "SELECT m.workspace, m.name, m.version" + from
 }

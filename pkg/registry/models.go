@@ -72,13 +72,13 @@ func (s *Store) CreateRegisteredModel(
 func lastOfKey[T any, Tag interface {
 	GetKey() string
 	GetValue() string
-}](tags []Tag, make func(key, value *string) T) []T {
+}](tags []Tag, message func(key, value *string) T) []T {
 	place := map[string]int{}
 
 	var kept []T
 
 	for _, tag := range tags {
-		last := make(new(tag.GetKey()), new(tag.GetValue()))
+		last := message(new(tag.GetKey()), new(tag.GetValue()))
 
 		if i, known := place[tag.GetKey()]; known {
 			kept[i] = last
@@ -151,7 +151,7 @@ func (s *Store) GetRegisteredModel(
 	}
 
 	found, err := database.Read(ctx, s.db, func(tx *database.Tx) (*model, error) {
-		return s.loadModel(tx, name, tx.SelectLast)
+		return s.loadModel(name, tx.SelectLast)
 	})
 	if err != nil {
 		return nil, err
@@ -161,18 +161,18 @@ func (s *Store) GetRegisteredModel(
 }
 
 // loadModel reads a model with its tags, aliases and the latest version in each stage, by the
-// lowest version there; last reads the rest.
-func (s *Store) loadModel(
-	tx *database.Tx, name string, last func(...database.Selection) error,
-) (*model, error) {
+// lowest version there.
+func (s *Store) loadModel(name string, run func(...database.Selection) error) (*model, error) {
 	var (
-		found  []*model
-		latest []version
-		whole  = &model{}
-		of     = []any{workspace, name}
+		found    []*model
+		latest   []version
+		whole    = &model{}
+		tags     = tagsByVersion{}
+		of       = []any{workspace, name}
+		latestOf = []any{workspace, name, workspace}
 	)
 
-	if err := tx.Select(
+	if err := run(
 		database.Collect(&found, scanModel, s.sql.model, of...),
 		selectModelTags(s.sql.modelTags, of, func(_ string, tag *protos.RegisteredModelTag) {
 			whole.Tags = append(whole.Tags, tag)
@@ -180,7 +180,8 @@ func (s *Store) loadModel(
 		selectAliases(s.sql.modelAliases, of, func(_ string, alias *protos.RegisteredModelAlias) {
 			whole.Aliases = append(whole.Aliases, alias)
 		}),
-		database.Collect(&latest, scanVersion, s.sql.latestOfModel, workspace, name, workspace),
+		database.Collect(&latest, scanVersion, s.sql.latestOfModel, latestOf...),
+		tags.of(s.db.Dialect(), s.sql.latestKeys, latestOf),
 	); err != nil {
 		return nil, fmt.Errorf("reading registered model %s: %w", name, err)
 	}
@@ -189,11 +190,9 @@ func (s *Store) loadModel(
 		return nil, errNoModel(name)
 	}
 
-	if err := s.loadVersionTags(latest, last); err != nil {
-		return nil, err
-	}
+	tags.add(latest)
 
-	found[0].Tags, found[0].Aliases, found[0].LatestVersions = whole.Tags, whole.Aliases, messages(latest)
+	found[0].Tags, found[0].Aliases, found[0].LatestVersions = whole.GetTags(), whole.GetAliases(), messages(latest)
 
 	return found[0], nil
 }
@@ -214,7 +213,7 @@ func (s *Store) UpdateRegisteredModel(
 			return nil, fmt.Errorf("updating registered model %s: %w", name, err)
 		}
 
-		return s.loadModel(tx, name, tx.Select)
+		return s.loadModel(name, tx.Select)
 	})
 	if err != nil {
 		return nil, err
@@ -255,7 +254,7 @@ func (s *Store) RenameRegisteredModel(
 			return nil, fmt.Errorf("renaming the versions of model %s: %w", name, err)
 		}
 
-		return s.loadModel(tx, newName, tx.Select)
+		return s.loadModel(newName, tx.Select)
 	})
 	if database.IsIntegrityViolation(err) {
 		return nil, &contract.Error{

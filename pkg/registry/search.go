@@ -21,6 +21,12 @@ const (
 	maxVersionResults = 200_000
 )
 
+// Attributes that are named often.
+const (
+	lastUpdated   = "last_updated_timestamp"
+	versionNumber = "version_number"
+)
+
 // SearchRegisteredModels finds models, or prompts when the filter asks for them by their tag, a page
 // at a time (SqlAlchemyStore.search_registered_models). However many it finds, it takes five
 // queries. Errors: INVALID_PARAMETER_VALUE.
@@ -87,7 +93,7 @@ func (s *Store) searchModels(wanted search.Query, limit int64) (text string, arg
 		case comparison.Kind != search.Tag:
 			c.compare("m."+comparison.Key, comparison)
 		case comparison.Key != PromptTag:
-			c.join("registered_model_tags", "f"+strconv.Itoa(i), "name", comparison)
+			c.join("registered_model_tags", "f"+strconv.Itoa(i), nameColumn, comparison)
 		case isPrompt:
 			c.prompts("EXISTS", "registered_model_tags", "m", comparison)
 		}
@@ -100,9 +106,9 @@ func (s *Store) searchModels(wanted search.Query, limit int64) (text string, arg
 	byName := false
 
 	for _, order := range wanted.Orders {
-		column := map[string]string{"name": "m.name", "last_updated_timestamp": "m.last_updated_time"}[order.Key]
+		column := map[string]string{nameColumn: "m.name", lastUpdated: "m." + updateColumn}[order.Key]
 		c.order(column, order.Ascending)
-		byName = byName || order.Key == "name"
+		byName = byName || order.Key == nameColumn
 	}
 
 	if !byName {
@@ -129,12 +135,16 @@ func (s *Store) completeModels(tx *database.Tx, models []*model) error {
 
 	var (
 		latest  []version
+		tags    = tagsByVersion{}
 		args    = slices.Insert(names, 0, any(workspace))
 		ofNames = " WHERE workspace = ? AND name IN (" + list(len(models)) + ")"
-		key     = s.db.Dialect().Quote("key")
+		key     = s.db.Dialect().Quote(keyColumn)
 	)
 
-	if err := tx.Select(
+	latestOf := append(slices.Clone(args), workspace)
+	versions, keys := latestVersions(len(models), "m.name, m.current_stage")
+
+	if err := tx.SelectLast(
 		selectModelTags("SELECT name, "+key+", value FROM registered_model_tags"+ofNames, args,
 			func(name string, tag *protos.RegisteredModelTag) {
 				if m := place[name]; m != nil { // more may be found where names compare loosely
@@ -147,11 +157,13 @@ func (s *Store) completeModels(tx *database.Tx, models []*model) error {
 					m.Aliases = append(m.Aliases, alias)
 				}
 			}),
-		database.Collect(&latest, scanVersion, latestVersions(len(models), "m.name, m.current_stage"),
-			append(slices.Clone(args), workspace)...),
+		database.Collect(&latest, scanVersion, versions, latestOf...),
+		tags.of(s.db.Dialect(), keys, latestOf),
 	); err != nil {
 		return fmt.Errorf("reading what belongs to registered models: %w", err)
 	}
+
+	tags.add(latest)
 
 	for _, v := range latest {
 		if m := place[v.GetName()]; m != nil {
@@ -159,7 +171,7 @@ func (s *Store) completeModels(tx *database.Tx, models []*model) error {
 		}
 	}
 
-	return s.loadVersionTags(latest, tx.SelectLast)
+	return nil
 }
 
 // SearchModelVersions finds versions of models, or of prompts when the filter asks for them by their
@@ -181,29 +193,33 @@ func (s *Store) SearchModelVersions(
 		return nil, err
 	}
 
-	statement, args := s.searchVersions(wanted, maxResults+1)
+	versions, keys, args := s.searchVersions(wanted, maxResults+1)
 
 	return database.Read(ctx, s.db, func(tx *database.Tx) (*protos.SearchModelVersions_Response, error) {
-		found, err := database.Query(tx, scanVersion, statement, args...)
-		if err != nil {
+		var found []version
+
+		tags := tagsByVersion{}
+		if err := tx.SelectLast(
+			database.Collect(&found, scanVersion, versions, args...), tags.of(s.db.Dialect(), keys, args),
+		); err != nil {
 			return nil, fmt.Errorf("searching model versions: %w", err)
 		}
 
 		response := &protos.SearchModelVersions_Response{}
 		found, response.NextPageToken = pageOf(found, maxResults, wanted.Offset)
+		tags.add(found)
 		response.ModelVersions = messages(found)
 
-		return response, s.loadVersionTags(found, tx.SelectLast)
+		return response, nil
 	})
 }
 
 // versionAttributes are the columns of attributes that have another name.
 var versionAttributes = map[string]string{
-	"source_path": "source", "version_number": "version",
-	"creation_timestamp": "creation_time", "last_updated_timestamp": "last_updated_time",
+	"source_path": "source", versionNumber: versionColumn, "creation_timestamp": creationColumn, lastUpdated: updateColumn,
 }
 
-func versionColumn(attribute string) string {
+func columnOf(attribute string) string {
 	if column, other := versionAttributes[attribute]; other {
 		return "m." + column
 	}
@@ -213,14 +229,15 @@ func versionColumn(attribute string) string {
 
 // defaultVersionOrder is the order without one asked for.
 var defaultVersionOrder = []search.Order{
-	{Key: "last_updated_timestamp"}, {Key: "name", Ascending: true}, {Key: "version_number"},
+	{Key: lastUpdated}, {Key: nameColumn, Ascending: true}, {Key: versionNumber},
 }
 
-// searchVersions is the query of a page of versions (_get_search_model_versions_filter_clauses).
+// searchVersions are the queries of a page of versions and of their keys, which take the same values
+// (_get_search_model_versions_filter_clauses).
 //
 // Models are found to be no prompts one by one, by index, before their versions are looked at: what
 // prompts and their versions there are costs nothing, however many.
-func (s *Store) searchVersions(wanted search.Query, limit int64) (text string, args []any) {
+func (s *Store) searchVersions(wanted search.Query, limit int64) (versions, keys string, args []any) {
 	c := &clauses{dialect: s.db.Dialect()}
 	isPrompt := asksForPrompts(wanted.Comparisons)
 
@@ -238,14 +255,14 @@ func (s *Store) searchVersions(wanted search.Query, limit int64) (text string, a
 
 		switch {
 		case isNumber:
-			condition, args := versionNumber(comparison.Comparator, number)
+			condition, args := compareNumber(comparison.Comparator, number)
 			c.where(condition, args...)
-		case comparison.Kind == search.Attribute && comparison.Key == "name":
+		case comparison.Kind == search.Attribute && comparison.Key == nameColumn:
 			c.compare(names+".name", comparison)
 		case comparison.Kind == search.Attribute:
-			c.compare(versionColumn(comparison.Key), comparison)
+			c.compare(columnOf(comparison.Key), comparison)
 		case comparison.Key != PromptTag:
-			c.join("model_version_tags", "f"+strconv.Itoa(i), "version", comparison)
+			c.join("model_version_tags", "f"+strconv.Itoa(i), versionColumn, comparison)
 		case isPrompt:
 			c.prompts("EXISTS", "model_version_tags", "m", comparison)
 		}
@@ -258,23 +275,26 @@ func (s *Store) searchVersions(wanted search.Query, limit int64) (text string, a
 
 	ordered := make(map[string]bool, len(orders))
 	for _, order := range orders {
-		c.order(versionColumn(order.Key), order.Ascending)
+		c.order(columnOf(order.Key), order.Ascending)
 		ordered[order.Key] = true
 	}
 
-	if !ordered["name"] {
+	if !ordered[nameColumn] {
 		c.order("m.name", true)
 	}
 
-	if !ordered["version_number"] {
+	if !ordered[versionNumber] {
 		c.order("m.version", false)
 	}
 
-	return c.statement(versionColumns, from, limit, wanted.Offset)
+	versions, args = c.statement(versionColumns, from, limit, wanted.Offset)
+	keys, _ = c.statement("m.workspace, m.name, m.version", from, limit, wanted.Offset)
+
+	return versions, keys, args
 }
 
-// versionNumber compares a column of 32 bits with a whole number of any size.
-func versionNumber(comparator search.Comparator, number search.Number) (condition string, args []any) {
+// compareNumber compares a column of 32 bits with a whole number of any size.
+func compareNumber(comparator search.Comparator, number search.Number) (condition string, args []any) {
 	const always, never = "1 = 1", "1 = 0"
 
 	value, exact := number.Ceil()

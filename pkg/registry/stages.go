@@ -47,7 +47,7 @@ func (s *Store) GetLatestVersions(
 	}
 
 	found, err := database.Read(ctx, s.db, func(tx *database.Tx) (*model, error) {
-		return s.loadModel(tx, name, tx.SelectLast)
+		return s.loadModel(name, tx.SelectLast)
 	})
 	if err != nil {
 		return nil, err

@@ -214,7 +214,7 @@ func (s *Store) loadVersion(
 		tags       []*protos.ModelVersionTag
 		aliases    []*protos.RegisteredModelAlias
 		of         = []any{workspace, name, number}
-		selections = append(first, database.Collect(&found, scanVersion, s.sql.version, of...)) //nolint:gocritic // ours
+		selections = append(first, database.Collect(&found, scanVersion, s.sql.version, of...))
 	)
 
 	if whole {

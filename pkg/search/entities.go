@@ -11,6 +11,14 @@ const (
 	runName   = "run_name"
 )
 
+// Attributes of registered models and their versions.
+const (
+	creationTime  = "creation_timestamp"
+	lastUpdated   = "last_updated_timestamp"
+	versionNumber = "version_number"
+	timestamp     = "timestamp"
+)
+
 var (
 	numericComparators = []Comparator{Greater, GreaterOrEqual, NotEqual, Equal, Less, LessOrEqual}
 	textComparators    = []Comparator{NotEqual, Equal, Like, ILike}
@@ -204,25 +212,23 @@ var RegisteredModels = Grammar{
 	literalKeys: true,
 	judgedLast:  true,
 	order: orderRules{
-		attributes: []string{"name", "timestamp", "last_updated_timestamp"},
+		attributes: []string{"name", timestamp, lastUpdated},
 		kinds:      []Kind{Attribute},
 		bare:       true,
-		aliases:    map[string]string{"timestamp": "last_updated_timestamp"},
+		aliases:    map[string]string{timestamp: lastUpdated},
 		unknownKey: "Invalid order by key '{key}' specified. Valid keys are '" +
-			python.ReprSet([]string{"name", "timestamp"}) + "'",
+			python.ReprSet([]string{"name", timestamp}) + "'",
 		unique: true,
 	},
 }
 
 // onlyNumeric refuses to compare other attributes of model versions with numbers.
 var onlyNumeric = "Only the '" +
-	python.ReprSet([]string{"version_number", "creation_timestamp", "last_updated_timestamp"}) +
+	python.ReprSet([]string{versionNumber, creationTime, lastUpdated}) +
 	"' attributes support comparison with numeric values."
 
 // ModelVersions is the grammar of SearchModelVersions (SearchModelVersionUtils, and the checks that
 // the registry's SqlAlchemyStore makes of what it parsed).
-//
-//nolint:goconst // a table: each line says all
 var ModelVersions = Grammar{
 	identifiers: []identifier{
 		{
@@ -236,9 +242,9 @@ var ModelVersions = Grammar{
 					comparators:     numericComparators,
 					wrongComparator: "Invalid comparator for attribute {key}: {comparator}",
 					wholeOnly:       "Invalid value for numeric attribute '{key}': {value}",
-				}, "version_number"),
+				}, versionNumber),
 			),
-			unknownKey: unknownAttribute("name", "version_number", "run_id", "source_path"),
+			unknownKey: unknownAttribute("name", versionNumber, "run_id", "source_path"),
 		},
 		registryTag,
 	},
@@ -246,10 +252,10 @@ var ModelVersions = Grammar{
 	anyCase:     true,
 	literalKeys: true,
 	order: orderRules{
-		attributes: []string{"name", "version_number", "creation_timestamp", "last_updated_timestamp"},
+		attributes: []string{"name", versionNumber, creationTime, lastUpdated},
 		kinds:      []Kind{Attribute},
 		unknownKind: "Invalid order by key '{key}' specified. Valid keys are " +
-			python.ReprSet([]string{"name", "version_number", "creation_timestamp", "last_updated_timestamp"}),
+			python.ReprSet([]string{"name", versionNumber, creationTime, lastUpdated}),
 		anyKind: true,
 		unique:  true,
 	},

@@ -166,17 +166,11 @@ func (g *Grammar) condition(parts []*sqlparse.Token) (condition, error) {
 		return condition{}, err
 	}
 
-	c := condition{operand: name.operandOf(key)}
-
 	if g.literalKeys && name.kind == Attribute {
-		_, written, qualified := strings.Cut(parts[0].Text, ".")
-		if !qualified {
-			written = parts[0].Text
-		}
-
-		c.operand, key = name.operandOf(written), written
+		key = written(parts[0].Text)
 	}
 
+	c := condition{operand: name.operandOf(key)}
 	if c.operand == nil {
 		return condition{}, contract.InvalidParameter("%s", fill(name.unknownKey, "{key}", key))
 	}
@@ -195,6 +189,15 @@ func (g *Grammar) condition(parts []*sqlparse.Token) (condition, error) {
 	}
 
 	return c, err
+}
+
+// written is an identifier's key with its quotes.
+func written(text string) string {
+	if _, key, qualified := strings.Cut(text, "."); qualified {
+		return key
+	}
+
+	return text
 }
 
 // identifier splits an identifier into its kind and key, without their quotes.
@@ -246,26 +249,32 @@ func unquote(text string, quotes ...string) string {
 // value reads what stands to the right of a comparator (SearchUtils._get_value).
 func (o *operand) value(key string, token *sqlparse.Token) (Value, error) {
 	isText := token.Type == sqlparse.StringSingle || token.Group == sqlparse.Identifier
+	isNumber := token.Type == sqlparse.Integer || token.Type == sqlparse.Float
 
 	switch {
-	case o.form != quotedText && (token.Type == sqlparse.Integer || token.Type == sqlparse.Float):
+	case o.form != quotedText && isNumber:
 		return newNumber(token.Text, token.Type == sqlparse.Integer), nil
-	case o.form != numeral && isText && !isQuoted(token.Text, "'", `"`):
-		return nil, contract.InvalidParameter("Parameter value is either not quoted or unidentified quote types "+
-			"used for string value %s. Use either single or double quotes.", token.Text)
 	case o.form != numeral && isText:
-		return Text(unquote(token.Text, "'", `"`)), nil
+		return quoted(token.Text)
 	case o.lists && token.Group == sqlparse.Parenthesis:
 		return parseList(token.Text)
 	case o.wrongList != "" && token.Group == sqlparse.Parenthesis:
 		return nil, contract.InvalidParameter("%s", o.wrongList)
-	}
-
-	if o.wrongNumber != "" && (token.Type == sqlparse.Integer || token.Type == sqlparse.Float) {
+	case o.wrongNumber != "" && isNumber:
 		return nil, contract.InvalidParameter("%s", o.wrongNumber)
 	}
 
 	return nil, contract.InvalidParameter("%s", fill(o.wrongValue, "{key}", key, "{value}", token.Text))
+}
+
+// quoted reads a text in quotes.
+func quoted(text string) (Value, error) {
+	if !isQuoted(text, "'", `"`) {
+		return nil, contract.InvalidParameter("Parameter value is either not quoted or unidentified quote types "+
+			"used for string value %s. Use either single or double quotes.", text)
+	}
+
+	return Text(unquote(text, "'", `"`)), nil
 }
 
 // parseList reads a parenthesised list, which MLflow takes for a Python expression.

@@ -116,8 +116,6 @@ func errUnparsedOrder(clause string) error {
 // orderText returns the part of a clause that says what to sort by and in which direction. It
 // must be a single identifier, save for the word timestamp, which is none to the tokenizer.
 func orderText(clause string) (text string, ok bool) {
-	const timestamp = "timestamp"
-
 	statements, err := sqlparse.Parse(clause)
 	if err != nil || len(statements) != 1 {
 		return "", false

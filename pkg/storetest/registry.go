@@ -263,9 +263,11 @@ func (s registrySuite) registeredModelTags(t *testing.T) {
 func (s registrySuite) tagsOf(t *testing.T, name string) []string {
 	t.Helper()
 
-	var tags []string
-	for _, tag := range s.getModel(t, name).GetTags() {
-		tags = append(tags, tag.GetKey()+"="+tag.GetValue())
+	found := s.getModel(t, name).GetTags()
+	tags := make([]string, len(found))
+
+	for i, tag := range found {
+		tags[i] = tag.GetKey() + "=" + tag.GetValue()
 	}
 
 	return tags

@@ -26,7 +26,7 @@ func typeName(value any) string {
 	case nil:
 		return "NoneType"
 	case bool:
-		return "bool"
+		return boolTag // Python's name is the tag's
 	case string:
 		return "str"
 	case []any:

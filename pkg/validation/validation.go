@@ -26,7 +26,7 @@ var checks = map[string]checkFunc{
 	"string":        isString,
 	"intlike":       isIntlike,
 	"floatlike":     isFloatlike,
-	"bool":          isBool,
+	boolTag:         isBool,
 	"array":         isArray,
 	"strings":       holdsStrings,
 	"at_most":       isAtMost,
@@ -41,11 +41,15 @@ const (
 	runsAtMostTag = "runs_at_most"
 )
 
+const boolTag = "bool"
+
 // elementsHaveTag marks the check whose message names the element at fault instead of the parameter.
 const elementsHaveTag = "elements_have"
 
 // typeTags are skipped when the request could be parsed (_TYPE_VALIDATORS).
-var typeTags = map[string]bool{"string": true, "intlike": true, "floatlike": true, "bool": true, "array": true, "strings": true}
+var typeTags = map[string]bool{
+	"string": true, "intlike": true, "floatlike": true, boolTag: true, "array": true, "strings": true,
+}
 
 // newValidator makes a validator that knows the custom checks.
 func newValidator() *validator.Validate {

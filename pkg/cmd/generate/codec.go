@@ -136,7 +136,7 @@ type codecFile struct{ *protogen.GeneratedFile }
 // scalarTypes are the Go types of the scalars that the templates know; the decoder's methods are
 // named like them.
 var scalarTypes = map[protoreflect.Kind]string{
-	protoreflect.BoolKind:   "bool",
+	protoreflect.BoolKind:   boolName,
 	protoreflect.StringKind: "string", //nolint:goconst // Go's name of a type
 	protoreflect.DoubleKind: "float64",
 	protoreflect.FloatKind:  "float32",
@@ -250,7 +250,7 @@ func (c codecFile) printAppendValue(field *protogen.Field, value, depth string) 
 	}
 
 	switch scalarTypes[field.Desc.Kind()] {
-	case "bool":
+	case boolName:
 		c.P("dst = ", strconvFunc("AppendBool"), "(dst, ", value, ")")
 	case "string":
 		c.P("dst = AppendString(dst, ", value, ")")

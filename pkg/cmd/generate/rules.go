@@ -12,9 +12,12 @@ import (
 
 // typeChecks are the checks that MLflow makes only when a request could not be parsed; a parsed
 // message has nothing left of them.
-var typeChecks = []string{"string", "intlike", "floatlike", "bool", "array", "strings"} //nolint:goconst // a vocabulary
+//
+//nolint:goconst // a vocabulary
+var typeChecks = []string{"string", "intlike", "floatlike", boolName, "array", "strings"}
 
 const (
+	boolName          = "bool"
 	presentCheck      = "present"
 	elementsHaveCheck = "elements_have"
 )
