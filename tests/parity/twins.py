@@ -11,6 +11,8 @@ from typing import Any, Protocol
 
 import requests
 import sqlalchemy
+from mlflow.exceptions import MlflowException
+from mlflow.utils.search_utils import SearchUtils
 
 from tests.servers import Server
 
@@ -247,6 +249,8 @@ class Twins:
             if list(stock) != list(ours):
                 raise MismatchError(f"{path}: members {list(stock)} became {list(ours)}")
             for key in stock:
+                if key == "next_page_token" and _same_offset(stock[key], ours[key]):
+                    continue
                 self._compare_values(stock[key], ours[key], f"{path}.{key}")
         elif isinstance(stock, list):
             stock, ours = self._in_order(stock, path), self._in_order(ours, path)
@@ -328,6 +332,14 @@ def _header(response: requests.Response, name: str) -> list[str]:
 def _addressless(response: requests.Response, text: str) -> str:
     """A text without the address of the server it came from, which redirects name."""
     return text.replace(requests.utils.urlparse(response.request.url).netloc, "<server>")
+
+
+def _same_offset(stock: Any, ours: Any) -> bool:
+    """Whether MLflow takes two page tokens for the same; ours may have a position as well."""
+    with contextlib.suppress(MlflowException):
+        offsets = {SearchUtils.parse_start_offset_from_page_token(token) for token in (stock, ours)}
+        return stock != "" and len(offsets) == 1
+    return False
 
 
 def _sorted_set(match: re.Match[str]) -> str:
