@@ -55,6 +55,7 @@ const (
 
 	everything = "every route, the UI's files and /health included"
 	wholeAPI   = "every route of the API"
+	failsLater = "MLflow fails once it needs the value"
 )
 
 // databases are MLflow's, which are ours as well.
@@ -164,7 +165,7 @@ var Modes = []Mode{
 	{
 		Name:   "limits",
 		When:   "MLFLOW_TRUNCATE_LONG_VALUES or MLFLOW_ARTIFACT_LOCATION_MAX_LENGTH has a value that can't be used",
-		Reason: "MLflow fails once it needs the value",
+		Reason: failsLater,
 		Applies: func(s Setting) bool {
 			_, err := tracking.OptionsFromEnvironment(s.Getenv)
 
@@ -173,7 +174,7 @@ var Modes = []Mode{
 	},
 	{
 		Name: "webhook-settings", When: "an MLFLOW_WEBHOOK_* variable has a value that can't be used",
-		Reason:    "MLflow fails once it needs the value",
+		Reason:    failsLater,
 		Concerned: "the model registry's routes and webhooks",
 		Concerns:  isRegistry,
 		Applies: func(s Setting) bool {
@@ -213,7 +214,7 @@ var Modes = []Mode{
 	{
 		Name:      "graphql-limits",
 		When:      "MLFLOW_SERVER_GRAPHQL_MAX_ROOT_FIELDS or MLFLOW_SERVER_GRAPHQL_MAX_ALIASES isn't a whole number",
-		Reason:    "MLflow fails once it needs the value",
+		Reason:    failsLater,
 		Concerned: "GraphQL",
 		Concerns:  func(route Route) bool { return route.Name == graphqlName },
 		Applies: func(s Setting) bool {
