@@ -22,7 +22,8 @@ func runDirect(ctx context.Context, tx *Tx, s step) error {
 	if err != nil {
 		return err
 	}
-	c.echo(s.Query)
+	query := tx.db.rebind(s.Query)
+	c.echo(query)
 	args, err := namedValues(s.Args)
 	if err != nil {
 		return err
@@ -30,15 +31,15 @@ func runDirect(ctx context.Context, tx *Tx, s step) error {
 
 	return tx.conn.Raw(func(driverConn any) error {
 		if s.row == nil {
-			return execDirect(ctx, driverConn.(driver.ExecerContext), args, s) //nolint:forcetypeassert // see above
+			return execDirect(ctx, driverConn.(driver.ExecerContext), query, args, s) //nolint:forcetypeassert // see above
 		}
 
-		return queryDirect(ctx, driverConn.(driver.QueryerContext), args, s) //nolint:forcetypeassert // see above
+		return queryDirect(ctx, driverConn.(driver.QueryerContext), query, args, s) //nolint:forcetypeassert // see above
 	})
 }
 
-func execDirect(ctx context.Context, conn driver.ExecerContext, args []driver.NamedValue, s step) error {
-	result, err := conn.ExecContext(ctx, s.Query, args)
+func execDirect(ctx context.Context, conn driver.ExecerContext, query string, args []driver.NamedValue, s step) error {
+	result, err := conn.ExecContext(ctx, query, args)
 	if err == nil && s.affected != nil {
 		*s.affected, err = result.RowsAffected()
 	}
@@ -46,8 +47,8 @@ func execDirect(ctx context.Context, conn driver.ExecerContext, args []driver.Na
 	return err
 }
 
-func queryDirect(ctx context.Context, conn driver.QueryerContext, args []driver.NamedValue, s step) (err error) {
-	rows, err := conn.QueryContext(ctx, s.Query, args)
+func queryDirect(ctx context.Context, conn driver.QueryerContext, query string, args []driver.NamedValue, s step) (err error) {
+	rows, err := conn.QueryContext(ctx, query, args)
 	if err != nil {
 		return err
 	}

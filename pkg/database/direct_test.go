@@ -38,8 +38,13 @@ func TestRowsAreScannedAsByDatabaseSQL(t *testing.T) {
 				anything         any
 			)
 
+			double := "double precision"
+			if db.Dialect().Name() == "mysql" {
+				double = "double"
+			}
+
 			require.NoError(t, selected(t, db,
-				"SELECT 'a', NULL, 7, 8, CAST(0.5 AS double precision), CAST(3 AS double precision), 'b', 'c', 'd', 'e'",
+				"SELECT 'a', NULL, 7, 8, CAST(0.5 AS "+double+"), CAST(3 AS "+double+"), 'b', 'c', 'd', 'e'",
 				&text, &null, &whole, &small, &ratio, &fromWhole, &bytes, &own, &scanned, &anything))
 			require.Equal(t, "a", *text)
 			require.Nil(t, null)
@@ -50,12 +55,12 @@ func TestRowsAreScannedAsByDatabaseSQL(t *testing.T) {
 			require.Equal(t, []byte("b"), bytes)
 			require.Equal(t, named("c"), own)
 			require.Equal(t, sql.NullString{String: "d", Valid: true}, scanned)
-			require.Equal(t, "e", anything)
+			require.Contains(t, []any{"e", []byte("e")}, anything, "as the driver gives it")
 		})
 
 		t.Run("ErrNull", func(t *testing.T) {
 			var text string
-			require.Error(t, selected(t, db, "SELECT CAST(NULL AS varchar(5))", &text))
+			require.Error(t, selected(t, db, "SELECT CAST(NULL AS char(5))", &text))
 		})
 
 		t.Run("ErrType", func(t *testing.T) {

@@ -90,6 +90,10 @@ func (b *bilingual) Limit(limit, offset int) string {
 	return b.mark(b.SQLite.Limit(limit, offset), database.MSSQL{}.Limit(limit, offset))
 }
 
+func (b *bilingual) NullsLast(expression string, descending bool) string {
+	return b.mark(b.SQLite.NullsLast(expression, descending), database.MSSQL{}.NullsLast(expression, descending))
+}
+
 func (b *bilingual) Compare(column, operator string, text bool, values int) (condition string, repeats int) {
 	sqlite, repeats := b.SQLite.Compare(column, operator, text, values)
 	condition, same := database.MSSQL{}.Compare(column, operator, text, values)

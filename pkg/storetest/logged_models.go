@@ -299,8 +299,10 @@ func (s suite) searchLoggedModels(t *testing.T) {
 	})
 	t.Run("Err", func(t *testing.T) {
 		for message, request := range map[string]*protos.SearchLoggedModels{
-			"Invalid page token: x.":                    {PageToken: new("x")},
-			"Invalid page token: eyJvZmZzZXQiOiAtMX0=.": {PageToken: new("eyJvZmZzZXQiOiAtMX0=")},
+			"Invalid page token: x.": {PageToken: new("x")},
+			"Experiment IDs in the page token do not match the requested experiment IDs. Expected: []. Found: None": {
+				PageToken: new("eyJvZmZzZXQiOiAtMX0="), // {"offset": -1}
+			},
 			"Invalid order by field name: tags.a. Only metrics are supported.": {
 				OrderBy: []*protos.SearchLoggedModels_OrderBy{by("tags.a", true)},
 			},

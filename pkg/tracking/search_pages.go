@@ -70,16 +70,16 @@ func newRunSearch(
 	s.identity = identify(s.experiments, string(s.stages), request.GetFilter(), request.GetOrderBy())
 
 	for i, order := range wanted.Orders {
-		s.keys = append(s.keys, sortKeys(dialect, orderAlias(i), order)...)
+		s.sortBy(sortKeys(dialect, orderAlias(i), order)...)
 	}
 
 	if !slices.ContainsFunc(wanted.Orders, func(order search.Order) bool {
 		return order.Kind == search.Attribute && order.Key == startTimeAttribute
 	}) {
-		s.keys = append(s.keys, sortKeys(dialect, "", search.Order{Kind: search.Attribute, Key: startTimeAttribute})...)
+		s.sortBy(sortKeys(dialect, "", search.Order{Kind: search.Attribute, Key: startTimeAttribute})...)
 	}
 
-	s.keys = append(s.keys, sortKey{expression: "r.run_uuid"})
+	s.sortBy(sortKey{expression: runIDColumn})
 
 	if position := wanted.Position; position != nil && position.Query == s.identity {
 		s.after = s.parsePosition(position.After)
@@ -88,7 +88,22 @@ func newRunSearch(
 	return s
 }
 
-const startTimeAttribute = "start_time"
+const (
+	startTimeAttribute = "start_time"
+	runIDColumn        = "r.run_uuid"
+)
+
+// sortBy adds keys, but for those that sort nothing any more: a second time by the same, which SQL
+// Server refuses, or after the ID.
+func (s *runSearch) sortBy(keys ...sortKey) {
+	for _, key := range keys {
+		if !slices.ContainsFunc(s.keys, func(before sortKey) bool {
+			return before.expression == key.expression || before.expression == runIDColumn
+		}) {
+			s.keys = append(s.keys, key)
+		}
+	}
+}
 
 func orderAlias(i int) string { return "o" + strconv.Itoa(i) }
 

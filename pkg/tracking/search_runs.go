@@ -131,7 +131,7 @@ func (c *clauses) isLogged(alias string, kind search.Kind) string {
 func runColumn(attribute string) string {
 	switch attribute {
 	case "run_id":
-		return "r.run_uuid"
+		return runIDColumn
 	case "run_name":
 		return "r.name"
 	default:
