@@ -1,6 +1,7 @@
 package handlers_test
 
 import (
+	"context"
 	_ "embed"
 	"encoding/base64"
 	"encoding/json"
@@ -48,6 +49,27 @@ func get(path string, members map[string]any) exchange { return exchange{"GET", 
 type answer struct {
 	Status int    `json:"status"`
 	Body   string `json:"body"`
+	// Events is what webhooks would be told, an event a line.
+	Events string `json:"events"`
+}
+
+// listener notes what webhooks would be told.
+type listener struct{ told []string }
+
+// Notify takes an event.
+func (l *listener) Notify(_ context.Context, event contract.Event) {
+	var line strings.Builder
+
+	encoder := json.NewEncoder(&line)
+	encoder.SetEscapeHTML(false)
+
+	if err := encoder.Encode([]any{
+		strings.ToLower(event.Entity.String()), strings.ToLower(event.Action.String()), event.Payload,
+	}); err != nil {
+		line.WriteString(err.Error())
+	}
+
+	l.told = append(l.told, strings.TrimSpace(line.String()))
 }
 
 // side answers requests. Ids that it made up are known by names: $run0, $run1, … stand for them
@@ -80,17 +102,21 @@ func newOurs(t *testing.T, uri string, environment map[string]string) *side {
 		AllowedSchemes: handlers.SplitSchemes(environment["MLFLOW_ALLOWED_HOST_ADDRESSED_ARTIFACT_SCHEMES"]),
 		MaxLength:      options.MaxArtifactLocationLength,
 	}
+	webhooks := &listener{}
 	services := map[string]any{
 		"MlflowService": handlers.Tracking(store, locations),
 		"ModelRegistryService": handlers.Registry(registry.New(db, store),
-			handlers.RegistryOptions{Tracking: store, Locations: locations}),
+			handlers.RegistryOptions{Tracking: store, Locations: locations, Events: webhooks}),
 	}
 
 	return &side{
 		answer: func(t *testing.T, e exchange) answer {
 			t.Helper()
 
-			return serve(t, services, e)
+			a := serve(t, services, e)
+			a.Events, webhooks.told = strings.Join(webhooks.told, "\n"), nil
+
+			return a
 		},
 		dump: func(t *testing.T) []string {
 			t.Helper()
@@ -127,7 +153,7 @@ func serve(t *testing.T, services map[string]any, e exchange) answer {
 	if err == nil {
 		response, failed := method.Call(ctx, services[method.Service], message)
 		if failed == nil {
-			return answer{http.StatusOK, string(codec.Encode(nil, response))}
+			return answer{Status: http.StatusOK, Body: string(codec.Encode(nil, response))}
 		}
 
 		err = failed
@@ -135,7 +161,7 @@ func serve(t *testing.T, services map[string]any, e exchange) answer {
 
 	failure := contract.AsError(err)
 
-	return answer{codec.HTTPStatus(failure.Code), string(codec.EncodeError(nil, failure))}
+	return answer{Status: codec.HTTPStatus(failure.Code), Body: string(codec.EncodeError(nil, failure))}
 }
 
 func readMessage(t *testing.T, method contract.Method, message proto.Message, e exchange) error {
@@ -302,7 +328,7 @@ func (s *side) exchange(t *testing.T, e exchange) answer {
 		s.experiments = append(s.experiments, digits.FindString(a.Body))
 	}
 
-	a.Body = s.normal(a.Body)
+	a.Body, a.Events = s.normal(a.Body), s.normal(a.Events)
 
 	return a
 }
@@ -486,8 +512,8 @@ func compare(t *testing.T, source databasetest.Source, theirs, ours *side, excha
 		}
 
 		if want != got {
-			t.Errorf("%d: %s %s %v\nMLflow %d %s\nours   %d %s",
-				i, e.method, e.path, e.members, want.Status, want.Body, got.Status, got.Body)
+			t.Errorf("%d: %s %s %v\nMLflow %d %s\n%s\nours   %d %s\n%s",
+				i, e.method, e.path, e.members, want.Status, want.Body, want.Events, got.Status, got.Body, got.Events)
 		}
 	}
 

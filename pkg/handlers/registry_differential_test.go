@@ -171,6 +171,15 @@ func registrySources() []exchange {
 		newVersion("prompt", m{"source": "dummy-source", "tags": tagList("mlflow.prompt.is_prompt", "true", "mlflow.prompt.text", "Hi")}),
 		newVersion("prompt", m{"source": "prompt-template", "tags": tagList("mlflow.prompt.is_prompt", "TRUE", "mlflow.prompt.text", "Hi")}),
 		newVersion("prompt", m{"source": "s3://b/x", "tags": tagList("mlflow.prompt.is_prompt", "true")}),
+		newVersion("prompt", m{
+			"source": "dummy-source", "description": "<é>",
+			"tags": tagList("z", "1", "mlflow.prompt.is_prompt", "true", "_mlflow_prompt_type", "text", "a", "\"<&", "z", "2"),
+		}),
+		post(registeredModels+"create", m{"name": "prompt 2", "tags": tagList("mlflow.prompt.is_prompt", "true", "_mlflow_prompt_type", "chat", "b", "1", "a", "2")}),
+		post(registeredModels+"set-tag", m{"name": "prompt", "key": "k", "value": "v"}), destroy(registeredModels+"delete-tag", m{"name": "prompt", "key": "k"}),
+		post(modelVersions+"set-tag", m{"name": "prompt", "version": "1", "key": "k"}), destroy(modelVersions+"delete-tag", m{"name": "prompt", "version": " 1", "key": "k"}),
+		post(registeredModels+"alias", m{"name": "prompt", "alias": "a", "version": "+1"}), destroy(registeredModels+"alias", m{"name": "prompt", "alias": "a"}),
+		destroy(registeredModels+"delete", m{"name": "prompt 2"}),
 		newVersion("prompt", m{"source": "dummy-source"}),
 		newVersion("prompt", m{"source": "s3://b/x", "tags": tagList("mlflow.prompt.is_prompt", "true", "mlflow.prompt.is_prompt", "false")}),
 	}

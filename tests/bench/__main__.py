@@ -83,7 +83,7 @@ def measure(
                 seen.health, seen.first_answer = health, first
                 continue
             seen.restart_health, seen.restart_first_answer = health, first
-            server.wait("/api/2.0/mlflow/registered-models/search")
+            server.wait("/api/3.0/mlflow/scorers/list?experiment_id=0")
             time.sleep(arguments.settle)
             processes = marked(mark)
             seen.processes = len(processes)

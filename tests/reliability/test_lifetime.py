@@ -18,7 +18,7 @@ import requests
 from tests.reliability.processes import MARK, eventually, listening, marked
 from tests.servers import OURS, Server, start
 
-_PROXIED = "/api/2.0/mlflow/registered-models/search"
+_PROXIED = "/api/3.0/mlflow/scorers/list?experiment_id=0"
 _NATIVE = "/api/2.0/mlflow/experiments/get?experiment_id=0"
 
 

@@ -28,7 +28,7 @@ def marked_server(
     directory: Path = tmp_path_factory.mktemp("proxy")
     database = f"sqlite:///{shutil.copy(made_database, directory / 'mlflow.db')}"
     with running(OURS, directory, "--workers", "1", database=database, environment={MARK: mark}) as server:
-        server.wait("/api/2.0/mlflow/registered-models/search")
+        server.wait("/api/3.0/mlflow/scorers/list?experiment_id=0")
         go = [pid for pid, command in marked(mark).items() if "mlflow-go-server" in command]
         assert len(go) == 1
         yield server, go[0]

@@ -16,7 +16,7 @@ from mlflow.store.db.utils import _get_alembic_config
 from tests.reliability.processes import MARK, eventually, marked
 from tests.servers import OURS, Server, fresh_database, running, start
 
-_PROXIED = "/api/2.0/mlflow/registered-models/search"
+_PROXIED = "/api/3.0/mlflow/scorers/list?experiment_id=0"
 _NATIVE = "/api/2.0/mlflow/experiments/get?experiment_id=0"
 _PASSWORD = "hunter2-hunter2"
 
@@ -106,11 +106,11 @@ def test_bare_scheme_works_in_both_halves(kind: str, tmp_path: Path) -> None:
         database=bare.render_as_string(hide_password=False),
     ) as server:
         assert _is_native(server)
-        model = {"name": "a model"}
-        created = server.request("POST", "/api/2.0/mlflow/registered-models/create", json=model)
+        dataset = {"name": "a dataset"}
+        created = server.request("POST", "/api/3.0/mlflow/datasets/create", json=dataset)
         assert (created.status_code, created.headers.get("via")) == (200, "1.1 mlflow-go"), created.text
-        found = server.request("GET", _PROXIED).json()["registered_models"]
-        assert [each["name"] for each in found] == ["a model"]
+        found = server.request("GET", "/api/3.0/mlflow/datasets/search").json()["datasets"]
+        assert [each["name"] for each in found] == ["a dataset"]
     assert bare.password not in server.log.read_text()
 
 

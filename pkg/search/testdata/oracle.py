@@ -105,7 +105,9 @@ def filter_model_versions(question: dict[str, Any]) -> list[Any]:
             c["type"],
             c["key"],
             c["comparator"],
-            value_of(int(c["value"]) if c["key"] == "version_number" and c["type"] == "attribute" else c["value"]),
+            value_of(
+                int(c["value"]) if c["key"] == "version_number" and c["type"] == "attribute" else c["value"]
+            ),
         ]
         for c in parsed
     ]
@@ -115,7 +117,10 @@ def order_registered_models(question: dict[str, Any]) -> list[Any]:
     """Parses order_by clauses of registered models."""
     RegistryStore._parse_search_registered_models_order_by(question["order_by"])
     parsed = map(SearchUtils.parse_order_by_for_search_registered_models, question["order_by"])
-    return [["attribute", "name" if key == "name" else "last_updated_timestamp", ascending] for key, ascending in parsed]
+    return [
+        ["attribute", "name" if key == "name" else "last_updated_timestamp", ascending]
+        for key, ascending in parsed
+    ]
 
 
 def order_model_versions(question: dict[str, Any]) -> list[Any]:
