@@ -21,11 +21,12 @@ const (
 
 // Columns that are named often.
 const (
-	nameColumn     = "name"
-	keyColumn      = "key"
-	versionColumn  = "version"
-	creationColumn = "creation_time"
-	updateColumn   = "last_updated_time"
+	workspaceColumn = "workspace"
+	nameColumn      = "name"
+	keyColumn       = "key"
+	versionColumn   = "version"
+	creationColumn  = "creation_time"
+	updateColumn    = "last_updated_time"
 )
 
 // statements are the queries for one model or version, in a database's words.
@@ -46,9 +47,9 @@ const (
 )
 
 var (
-	modelTagColumns   = []string{"workspace", nameColumn, keyColumn, "value"}
-	versionTagColumns = []string{"workspace", nameColumn, versionColumn, keyColumn, "value"}
-	aliasColumns      = []string{"workspace", nameColumn, "alias", versionColumn}
+	modelTagColumns   = []string{workspaceColumn, nameColumn, keyColumn, "value"}
+	versionTagColumns = []string{workspaceColumn, nameColumn, versionColumn, keyColumn, "value"}
+	aliasColumns      = []string{workspaceColumn, nameColumn, "alias", versionColumn}
 )
 
 func newStatements(d database.Dialect) statements {
@@ -74,19 +75,20 @@ func newStatements(d database.Dialect) statements {
 			" AND m." + notDeleted,
 		versionTagsByAlias: "SELECT m.name, m.version, m." + key + ", m.value FROM model_version_tags m " +
 			"JOIN registered_model_aliases" + byAlias,
-		lockModel:   "SELECT name FROM registered_models" + hint + ofModel + suffix,
-		setModelTag: upsert("registered_model_tags", modelTagColumns, []string{"workspace", keyColumn, nameColumn}, "value"),
+		lockModel: "SELECT name FROM registered_models" + hint + ofModel + suffix,
+		setModelTag: upsert("registered_model_tags", modelTagColumns,
+			[]string{workspaceColumn, keyColumn, nameColumn}, "value"),
 		setVersionTag: upsert("model_version_tags", versionTagColumns,
-			[]string{"workspace", keyColumn, nameColumn, versionColumn}, "value"),
-		setAlias: upsert("registered_model_aliases", aliasColumns, []string{"workspace", nameColumn, "alias"},
+			[]string{workspaceColumn, keyColumn, nameColumn, versionColumn}, "value"),
+		setAlias: upsert("registered_model_aliases", aliasColumns, []string{workspaceColumn, nameColumn, "alias"},
 			versionColumn),
 		deleteModelTag:   "DELETE FROM registered_model_tags" + ofModel + " AND " + key + " = ?",
 		deleteVersionTag: "DELETE FROM model_version_tags" + ofVersion + " AND " + key + " = ?",
 		insertModel: d.InsertIgnore("registered_models",
-			[]string{"workspace", nameColumn, creationColumn, updateColumn, "description"},
-			[]string{"workspace", nameColumn}, 1),
+			[]string{workspaceColumn, nameColumn, creationColumn, updateColumn, "description"},
+			[]string{workspaceColumn, nameColumn}, 1),
 		insertVersion: d.Insert("model_versions", []string{
-			"workspace", nameColumn, versionColumn, creationColumn, updateColumn, "description", "current_stage", "source",
+			workspaceColumn, nameColumn, versionColumn, creationColumn, updateColumn, "description", "current_stage", "source",
 			"storage_location", "run_id", "run_link", "status",
 		}, 1),
 		insertModelTags: func(rows int) string { return d.Insert("registered_model_tags", modelTagColumns, rows) },

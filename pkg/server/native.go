@@ -98,7 +98,7 @@ func readParameters(c fiber.Ctx, names []string) (path []parameter, ok bool) {
 func (s *Server) bind(
 	app *fiber.App, verb, pattern string, route Route, flask bool, handle fiber.Handler,
 ) {
-	if _, withheld := s.gate.Withheld(route); withheld || changesRegistry(route) && !deliversWebhooks {
+	if _, withheld := s.gate.Withheld(route); withheld {
 		return // the catch-all passes it on
 	}
 

@@ -7,6 +7,8 @@ output. A question has ``about`` (``runs``, ``experiments``, ``logged_models``,
 MlflowException; or ``exception``, the name of any other exception.
 """
 
+# ruff: noqa: SLF001 - MLflow's insides are what is asked
+
 import json
 import sys
 from collections.abc import Callable
