@@ -272,10 +272,10 @@ func list(values int) string { return strings.TrimSuffix(strings.Repeat("?, ", v
 // first_version is a stage's lowest, and of their keys. Both take the workspace, the names and the
 // workspace again.
 func latestVersions(names int, order string) (versions, keys string) {
-	from := " FROM model_versions m JOIN (SELECT name, current_stage, " +
-		"MIN(version) AS first_version, MAX(version) AS last_version FROM model_versions WHERE workspace = ? AND name IN (" +
-		list(names) + ") AND " + notDeleted + " GROUP BY name, current_stage) l " +
-		"ON l.name = m.name AND l.last_version = m.version WHERE m.workspace = ?"
+	from := " FROM (SELECT name, current_stage, MIN(version) AS first_version, MAX(version) AS last_version " +
+		"FROM model_versions WHERE workspace = ? AND name IN (" + list(names) + ") AND " + notDeleted +
+		" GROUP BY name, current_stage) l CROSS JOIN model_versions m " +
+		"WHERE m.workspace = ? AND m.name = l.name AND m.version = l.last_version"
 
 	return "SELECT " + versionColumns + from + " ORDER BY " + order, "SELECT m.workspace, m.name, m.version" + from
 }
