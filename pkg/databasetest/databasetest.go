@@ -17,6 +17,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -36,11 +37,11 @@ var (
 //go:embed initialize.py
 var initialize string
 
-// Each runs a test on every native database, as subtests named by the database. Each gets an
-// empty MLflow database of its own: the schema is there, no experiment is.
-func Each(t *testing.T, test func(t *testing.T, db *database.DB)) {
+// Each runs a test on every native database, or on those that are named, as subtests named by the
+// database. Each gets an empty MLflow database of its own: the schema is there, no experiment is.
+func Each(t *testing.T, test func(t *testing.T, db *database.DB), names ...string) {
 	t.Helper()
-	for _, source := range Sources() {
+	for _, source := range Sources(names...) {
 		t.Run(source.Name, func(t *testing.T) {
 			test(t, Open(t, source.URI(t)))
 		})
@@ -56,13 +57,17 @@ type Source struct {
 	Empty func(tb testing.TB) string
 }
 
-// Sources are the databases that are native.
-func Sources() []Source {
-	return []Source{
+// Sources are the databases that are native, or those of them that are named.
+func Sources(names ...string) []Source {
+	all := []Source{
 		{Name: "sqlite", URI: SQLite, Empty: emptySQLite},
 		{Name: "postgresql", URI: PostgreSQL, Empty: emptyPostgreSQL},
 		{Name: "mysql", URI: MySQL, Empty: emptyMySQL},
 	}
+
+	return slices.DeleteFunc(all, func(source Source) bool {
+		return len(names) > 0 && !slices.Contains(names, source.Name)
+	})
 }
 
 // Open opens a database for the time of a test.

@@ -116,7 +116,7 @@ func TestPromptsCostNothing(t *testing.T) {
 			require.Regexp(t, `SEARCH p USING INDEX \S+ \(workspace=\? AND key=\? AND name=\?\)|`+
 				`Index (Only )?Scan using \S+ on model_version_tags p`, plan, filter)
 		}
-	})
+	}, "sqlite", "postgresql")
 }
 
 // counter counts the queries that a database logs.
@@ -143,7 +143,7 @@ func (c *counter) Handle(_ context.Context, record slog.Record) error {
 // TestSearchesTakeAFixedNumberOfQueries holds that what belongs to what was found isn't read one by
 // one.
 func TestSearchesTakeAFixedNumberOfQueries(t *testing.T) {
-	for _, source := range databasetest.Sources() {
+	for _, source := range databasetest.Sources("sqlite", "postgresql") {
 		t.Run(source.Name, func(t *testing.T) {
 			counted := &counter{Handler: slog.DiscardHandler}
 

@@ -49,6 +49,7 @@ type Mode struct {
 
 const (
 	sqlite           = "sqlite"
+	postgresql       = "postgresql"
 	createExperiment = "createExperiment"
 	operator         = "operator"
 	fileScheme       = "file"
@@ -59,7 +60,10 @@ const (
 )
 
 // databases are MLflow's, which are ours as well.
-var databases = []string{sqlite, "postgresql", "mysql", "mssql"}
+var databases = []string{sqlite, postgresql, "mysql", "mssql"}
+
+// registryDatabases are those on which the model registry has been held against MLflow's.
+var registryDatabases = []string{sqlite, postgresql}
 
 func all(Route) bool         { return true }
 func isAPI(route Route) bool { return route.Service != "" }
@@ -126,15 +130,17 @@ var Modes = []Mode{
 	},
 	{
 		Name:      "registry-store",
-		When:      "--registry-store-uri differs from the backend store and is no database that is native",
+		When:      "the registry is neither on SQLite nor on PostgreSQL",
 		Reason:    "the store is Python code, or native code is not proven on it yet",
 		Concerned: "the model registry's routes and webhooks",
 		Concerns:  isRegistry,
 		Applies: func(s Setting) bool {
 			uri := s.Config.RegistryStoreURI
+			if uri == "" {
+				uri = s.Config.BackendStoreURI
+			}
 
-			return uri != "" && uri != s.Config.BackendStoreURI &&
-				(!slices.Contains(databases, dialect(uri)) || isInMemory(uri))
+			return !slices.Contains(registryDatabases, dialect(uri)) || isInMemory(uri)
 		},
 	},
 	{

@@ -216,7 +216,7 @@ class Twins:
         stock: requests.Response,
         ours: requests.Response,
     ) -> None:
-        if step.native and "via" in ours.headers:
+        if step.native and "via" in ours.headers and not self._is_left_to_python(step):
             raise MismatchError("answered by Python, not by Go")
         if difference:
             difference.check(stock, ours)
@@ -226,6 +226,11 @@ class Twins:
         self._compare(stock, ours)
         if step.rows:
             self._compare_rows()
+
+    def _is_left_to_python(self, step: Step) -> bool:
+        """Whether the gate leaves a step to Python on this database: the registry isn't proven on all."""
+        registry = ("registered-models", "model-versions", "webhooks", "/graphql")
+        return self.database == "mysql" and any(name in step.path for name in registry)
 
     def _compare(self, stock: requests.Response, ours: requests.Response) -> None:
         if stock.status_code != ours.status_code:
