@@ -120,6 +120,7 @@ class GoOptions(click.ParamType):
             "a size in bytes, or with kb, mb or gb",
             lambda text: bool(_SIZE.fullmatch(text.lower())),
         ),
+        "sqlite_journal": ("wal or keep", lambda text: text in {"wal", "keep"}),
         "proxy": ("routes such as runs/search", bool),
     }
     _LISTS = frozenset({"proxy"})

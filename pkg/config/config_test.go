@@ -14,7 +14,7 @@ func TestTake(t *testing.T) {
 		t.Setenv(Variable, `{"host": "::1", "port": 5000, "static_prefix": "/mlflow/", "read_replica_backend_store_uri": null,
 			"security": {"allowed_hosts": null, "x_frame_options": "DENY"}, "tls": {"certfile": "c.pem", "cert_reqs": null},
 			"go": {"log_level": "WARNING", "shutdown_timeout": "1m30s", "fallback_timeout": 2.5, "fallback": "lazy",
-				"max_body": "2mb", "proxy": ["runs/search", "/getRun"]},
+				"max_body": "2mb", "sqlite_journal": "keep", "proxy": ["runs/search", "/getRun"]},
 			"fallback": {"command": ["python", "-m", "x"], "environment": {"A": "b"}}}`)
 
 		config, err := Take()
@@ -29,7 +29,8 @@ func TestTake(t *testing.T) {
 		require.Equal(t, Command{[]string{"python", "-m", "x"}, map[string]string{"A": "b"}}, config.Fallback)
 		require.Equal(t, Options{
 			LogLevel: slog.LevelWarn, ShutdownTimeout: 90 * time.Second, Fallback: FallbackLazy,
-			FallbackTimeout: 2500 * time.Millisecond, MaxBody: 2 << 20, Proxy: []string{"runs/search", "getRun"},
+			FallbackTimeout: 2500 * time.Millisecond, MaxBody: 2 << 20, SQLiteJournal: SQLiteKeep,
+			Proxy: []string{"runs/search", "getRun"},
 		}, config.Go)
 	})
 
@@ -52,7 +53,7 @@ func TestParse(t *testing.T) {
 		"ErrUnknownKey": {
 			`{"go": {"lgo_level": "info"}}`,
 			`the launcher's configuration: --go-opts: unknown key "lgo_level"; known are log_level, shutdown_timeout, ` +
-				`fallback, fallback_timeout, max_body, proxy`,
+				`fallback, fallback_timeout, max_body, sqlite_journal, proxy`,
 		},
 		"ErrLogLevel": {
 			`{"go": {"log_level": "loud"}}`,

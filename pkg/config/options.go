@@ -22,6 +22,12 @@ const (
 	FallbackOff = "off"
 )
 
+// What becomes of a SQLite file's journal: it is turned into a write-ahead log, or kept as it is.
+const (
+	SQLiteWAL  = "wal"
+	SQLiteKeep = "keep"
+)
+
 // Defaults of --go-opts.
 const (
 	defaultShutdownTimeout = time.Minute
@@ -56,6 +62,8 @@ type Options struct {
 	FallbackTimeout time.Duration
 	// MaxBody bounds the body of a native request, in bytes.
 	MaxBody int64
+	// SQLiteJournal is SQLiteWAL or SQLiteKeep.
+	SQLiteJournal string
 	// Proxy names routes that go to Python whatever is native, as paths or parts of paths.
 	Proxy []string
 }
@@ -68,6 +76,7 @@ func DefaultOptions() Options {
 		Fallback:        FallbackBackground,
 		FallbackTimeout: defaultFallbackTimeout,
 		MaxBody:         defaultMaxBody,
+		SQLiteJournal:   SQLiteWAL,
 	}
 }
 
@@ -104,6 +113,15 @@ var options = []option{
 	}},
 	{"max_body", "a size in bytes, or with kb, mb or gb", func(o *Options, text string) error {
 		return setSize(&o.MaxBody, text)
+	}},
+	{"sqlite_journal", "wal or keep", func(o *Options, text string) error {
+		if !slices.Contains([]string{SQLiteWAL, SQLiteKeep}, text) {
+			return errBadOption
+		}
+
+		o.SQLiteJournal = text
+
+		return nil
 	}},
 	{"proxy", "routes such as runs/search", func(o *Options, text string) error {
 		for route := range strings.SplitSeq(text, ",") {

@@ -527,3 +527,31 @@ func TestSQLiteSettings(t *testing.T) {
 		return tx.QueryRow("SELECT name FROM experiments").Scan(new(string))
 	}), sql.ErrNoRows)
 }
+
+// TestSQLiteKeepsItsJournal lets readers and writers take turns on a file without write-ahead log.
+func TestSQLiteKeepsItsJournal(t *testing.T) {
+	uri := databasetest.SQLite(t)
+	db, err := database.Open(t.Context(), uri, database.Options{ConnectAttempts: 1, KeepJournal: true})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, db.Close()) })
+	var wg sync.WaitGroup
+	for caller := range 4 {
+		wg.Go(func() {
+			for i := range 25 {
+				name := strconv.Itoa(caller) + "-" + strconv.Itoa(i)
+				assert.NoError(t, db.Write(t.Context(), func(tx *database.Tx) error { return addExperiment(tx, name) }))
+				assert.NoError(t, db.Read(t.Context(), func(tx *database.Tx) error {
+					return tx.QueryRow("SELECT name FROM experiments WHERE name = ?", name).Scan(new(string))
+				}))
+			}
+		})
+	}
+	wg.Wait()
+	require.NoError(t, db.Read(t.Context(), func(tx *database.Tx) error {
+		var mode string
+		err := tx.QueryRow("PRAGMA journal_mode").Scan(&mode)
+		assert.Equal(t, "delete", mode)
+
+		return err
+	}))
+}

@@ -21,6 +21,9 @@ type Options struct {
 	Unpooled bool
 	// Echo logs each statement, without its values.
 	Echo bool
+	// KeepJournal leaves a SQLite file's journal mode alone, where write-ahead logging isn't wanted, or
+	// isn't safe, as on network file systems.
+	KeepJournal bool
 	// MySQLTLS encrypts connections to MySQL.
 	MySQLTLS MySQLTLS
 	// ConnectAttempts is how often Open tries to reach the database; 0 means 10, as in MLflow:

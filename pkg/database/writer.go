@@ -59,8 +59,10 @@ func (db *DB) startWriter(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("opening the SQLite file: %w", err)
 	}
-	if err := writeAheadLog(ctx, conn, db.options); err != nil {
-		return errors.Join(err, conn.Close())
+	if !db.options.KeepJournal {
+		if err := writeAheadLog(ctx, conn, db.options); err != nil {
+			return errors.Join(err, conn.Close())
+		}
 	}
 	if err := execOn(ctx, conn, checkpoint); err != nil {
 		return errors.Join(fmt.Errorf("setting up the SQLite writer: %w", err), conn.Close())

@@ -59,6 +59,7 @@ def test_the_manifest_is_what_the_generator_writes() -> None:
         ("proxy=runs/search+runs/create;runs/get", {"proxy": ["runs/search", "runs/create", "runs/get"]}),
         ("proxy=runs/search,proxy=runs/get", {"proxy": ["runs/search", "runs/get"]}),
         ("fallback_timeout=1.5,max_body=64MB", {"fallback_timeout": "1.5", "max_body": "64MB"}),
+        ("sqlite_journal=keep", {"sqlite_journal": "keep"}),
     ],
 )
 def test_go_opts(text: str, expected: dict[str, Any]) -> None:
@@ -76,6 +77,7 @@ def test_go_opts(text: str, expected: dict[str, Any]) -> None:
         ("shutdown_timeout=-5s", "'-5s' is no value for shutdown_timeout"),
         ("fallback=maybe", "'maybe' is no value for fallback: expected background, lazy or off"),
         ("max_body=0", "'0' is no value for max_body"),
+        ("sqlite_journal=off", "'off' is no value for sqlite_journal: expected wal or keep"),
         ("proxy=", "'' is no value for proxy"),
     ],
 )
@@ -83,7 +85,7 @@ def test_go_opts_errors_list_what_is_known(text: str, message: str) -> None:
     with pytest.raises(click.BadParameter) as caught:
         options.GoOptions().convert(text, None, None)
     assert caught.value.message.startswith(message)
-    for key in ("log_level", "shutdown_timeout", "fallback", "fallback_timeout", "max_body", "proxy"):
+    for key in ("log_level", "shutdown_timeout", "fallback", "fallback_timeout", "max_body", "sqlite_journal", "proxy"):
         assert f"{key} (" in caught.value.message
 
 

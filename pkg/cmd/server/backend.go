@@ -208,6 +208,7 @@ func (b *backend) openDatabase(ctx context.Context, uri string) (*database.DB, e
 	}
 
 	options.Logger = b.logger
+	options.KeepJournal = b.settings.Go.SQLiteJournal == config.SQLiteKeep
 
 	if err := b.createFile(ctx, uri); err != nil {
 		return nil, err
