@@ -47,7 +47,9 @@ func execDirect(ctx context.Context, conn driver.ExecerContext, query string, ar
 	return err
 }
 
-func queryDirect(ctx context.Context, conn driver.QueryerContext, query string, args []driver.NamedValue, s step) (err error) {
+func queryDirect(
+	ctx context.Context, conn driver.QueryerContext, query string, args []driver.NamedValue, s step,
+) (err error) {
 	rows, err := conn.QueryContext(ctx, query, args)
 	if err != nil {
 		return err
