@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import quote, urlsplit
 
 import pytest
@@ -174,12 +174,15 @@ def _draws(browser: webdriver.Chrome, selector: str) -> None:
     )
 
 
-def test_classic_pages_wake_no_python(
-    server: Server, browser: webdriver.Chrome, request: pytest.FixtureRequest
-) -> None:
-    client = MlflowClient(server.url)
-    experiment, runs, models = _train(client)
-    listed, only = quote(json.dumps(runs)), quote(json.dumps([experiment]))
+class _Visitor(Protocol):
+    """What opens a page by its path, waits for texts and a chart in it, and takes a picture."""
+
+    def __call__(self, name: str, path: str, *texts: str, drawn: str = "") -> None: ...
+
+
+@pytest.fixture
+def visit(server: Server, browser: webdriver.Chrome, request: pytest.FixtureRequest) -> _Visitor:
+    """Give what opens pages of the server's UI."""
 
     def visit(name: str, path: str, *texts: str, drawn: str = "") -> None:
         browser.get(f"{server.url}/#/{path}")
@@ -188,6 +191,52 @@ def test_classic_pages_wake_no_python(
             _draws(browser, drawn)
         _keep(browser, request, name)
 
+    return visit
+
+
+def _asked(browser: webdriver.Chrome, server: Server) -> tuple[set[str], set[str]]:
+    """Give the paths that were asked for, and those that Python answered; nothing may have gone wrong."""
+    uncaught = [entry for entry in browser.get_log("browser") if "Uncaught" in entry["message"]]
+    assert not uncaught
+    exchanges = _exchanges(browser, server)
+    broken = [(each.status, each.url) for each in exchanges if each.status >= 500]
+    assert not broken
+    return {each.path for each in exchanges}, {each.path for each in exchanges if each.proxied}
+
+
+def test_registry_pages_wake_no_python(server: Server, browser: webdriver.Chrome, visit: _Visitor) -> None:
+    client = MlflowClient(server.url)
+    run = client.create_run("0", run_name="run behind").info
+    client.log_text(run.run_id, "flavors: {}", "model/MLmodel")
+    client.create_registered_model("iris to see", {"team": "vision"}, "a model in words")
+    for number in (1, 2):
+        client.create_model_version(
+            "iris to see", f"{run.artifact_uri}/model", run.run_id, description=f"version {number}"
+        )
+    client.set_registered_model_alias("iris to see", "champion", "2")
+    for text in ("Hello {{name}}", "Good day {{name}}"):
+        client.register_prompt("greeting-to-see", text)
+    visit("models", "models", "iris to see", "champion")
+    visit("model", "models/iris%20to%20see", "a model in words", "Version 2", "champion")
+    visit("version", "models/iris%20to%20see/versions/2", "version 2", "run behind")
+    visit("prompts", "prompts", "greeting-to-see")
+    visit("prompt", "prompts/greeting-to-see", "Good day")
+    asked, proxied = _asked(browser, server)
+    assert asked >= {
+        "/ajax-api/2.0/mlflow/registered-models/search",
+        "/ajax-api/2.0/mlflow/registered-models/get",
+        "/ajax-api/2.0/mlflow/model-versions/search",
+    }
+    if server.database.startswith("mysql"):
+        assert proxied > _PROXIED_ON_MYSQL - {"/graphql modelVersions"}
+    else:
+        assert not proxied - set(_PROXIED) - {"/model-versions/get-artifact"}, "asked of Python"
+
+
+def test_classic_pages_wake_no_python(server: Server, browser: webdriver.Chrome, visit: _Visitor) -> None:
+    client = MlflowClient(server.url)
+    experiment, runs, models = _train(client)
+    listed, only = quote(json.dumps(runs)), quote(json.dumps([experiment]))
     here = f"experiments/{experiment}"
     visit("experiments", "experiments", "seen in the browser", "Default")
     visit("overview", here, "seen in the browser")
@@ -222,13 +271,8 @@ def test_classic_pages_wake_no_python(
         "run 1 to see",
     )
 
-    uncaught = [entry for entry in browser.get_log("browser") if "Uncaught" in entry["message"]]
-    assert not uncaught
-    exchanges = _exchanges(browser, server)
-    broken = [(each.status, each.url) for each in exchanges if each.status >= 500]
-    assert not broken
-    assert {each.path for each in exchanges} >= {"/graphql", "/ajax-api/2.0/mlflow/runs/search"}
-    proxied = {each.path for each in exchanges if each.proxied}
+    asked, proxied = _asked(browser, server)
+    assert asked >= {"/graphql", "/ajax-api/2.0/mlflow/runs/search"}
     expected = set(_PROXIED) | (_PROXIED_ON_MYSQL if server.database.startswith("mysql") else set())
     assert not proxied - expected, "asked of Python"
     assert not expected - proxied, "native or not asked for by now: take these out of _PROXIED"
