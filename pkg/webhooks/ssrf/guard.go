@@ -129,7 +129,7 @@ func (g *Guard) checkSpelling(raw string) (host string, err error) {
 	}
 
 	parts, err := uri.Parse(raw)
-	if err != nil {
+	if err != nil || !isBracketed(netlocOf(raw)) {
 		return "", contract.InvalidParameter("Invalid webhook URL %s: %s", pyfmt.Repr(raw), describeMalformed(raw))
 	}
 
@@ -145,16 +145,34 @@ func (g *Guard) checkSpelling(raw string) (host string, err error) {
 	return host, nil
 }
 
+// netlocOf is what stands between a URL's slashes and its path.
+func netlocOf(raw string) string {
+	_, rest, _ := strings.Cut(raw, "//")
+	if end := strings.IndexAny(rest, "/?#"); end >= 0 {
+		rest = rest[:end]
+	}
+
+	return rest
+}
+
+// isBracketed tells whether nothing but a port stands beside the brackets of an IPv6 address. Older
+// releases of Python than 3.11.12 and 3.12.9 don't mind.
+func isBracketed(netloc string) bool {
+	_, host, found := strings.Cut(netloc, "@")
+	if !found {
+		host = netloc
+	}
+
+	before, rest, opened := strings.Cut(host, "[")
+	_, after, _ := strings.Cut(rest, "]")
+
+	return !opened || before == "" && (after == "" || strings.HasPrefix(after, ":"))
+}
+
 // describeMalformed is the repr() of the ValueError that urllib.parse raises for a URL which
 // uri.Parse refuses.
 func describeMalformed(raw string) string {
-	_, rest, _ := strings.Cut(raw, "//")
-
-	netloc := rest
-	if end := strings.IndexAny(rest, "/?#"); end >= 0 {
-		netloc = rest[:end]
-	}
-
+	netloc := netlocOf(raw)
 	_, bracketed, opened := strings.Cut(netloc, "[")
 	inside, _, closed := strings.Cut(bracketed, "]")
 	address, err := netip.ParseAddr(inside)
@@ -162,7 +180,7 @@ func describeMalformed(raw string) string {
 	var reason string
 
 	switch {
-	case opened != strings.Contains(netloc, "]") || opened && !closed:
+	case opened != strings.Contains(netloc, "]") || opened && !closed || !isBracketed(netloc):
 		reason = "Invalid IPv6 URL"
 	case opened && strings.HasPrefix(inside, "v"):
 		reason = "IPvFuture address is invalid"

@@ -142,7 +142,7 @@ func TestCheckURL(t *testing.T) {
 
 	for _, url := range []string{
 		"", " ", "https://8.8.8.8/", "http://8.8.8.8:1/", "X-Y://8.8.8.8", "ftp://8.8.8.8", "https:8.8.8.8", "https:/8.8.8.8",
-		"https://[::ffff:10.0.0.1]", "https://[fe80::1]", "https://[1.2.3.4]", "https://[::1]x", "https://a[::1]", "https://]",
+		"https://[::ffff:10.0.0.1]", "https://[fe80::1]", "https://[1.2.3.4]", "https://]",
 		"https://[", "https://[]", "https://[v1.x]", "https://[vx]", "https://a\u2100c",
 		"https://a\u2488com", "https://unknown.invalid", "https://a..b", "https://.a", "https://a.", "ht\ntps://127.0.0.1",
 		"\x00https://127.1", "https://8.8.8.8\x00@127.0.0.1", "https://'127.0.0.1'", "https://\uff11\u3002\uff11",
@@ -159,6 +159,17 @@ func TestCheckURL(t *testing.T) {
 
 		require.Equal(t, want, got, "%q", url)
 	}
+}
+
+func TestCheckURLRefusesTextBesideBrackets(t *testing.T) {
+	guard := NewGuard([]string{"https"}, true, &names{})
+
+	for _, url := range []string{"https://[2606::1]x", "https://a[2606::1]", "https://u@[2606::1]x:1/", "https://u@a[2606::1]"} {
+		require.Equal(t, "Invalid webhook URL '"+url+"': ValueError('Invalid IPv6 URL')",
+			contract.AsError(guard.CheckURL(t.Context(), url)).Message)
+	}
+
+	require.NoError(t, guard.CheckURL(t.Context(), "https://u@[2606::1]:443/x[y]z"))
 }
 
 func TestCheckURLResolves(t *testing.T) {

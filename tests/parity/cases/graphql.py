@@ -80,9 +80,9 @@ CASES = (
             'mutation { mlflowSearchDatasets(input: { experimentIds: ["${exp}"] }) '
             "{ datasetSummaries { name } } }"
         ),
-        _ask('{ mlflowGetRun(input: { runId: "${run}" }) { run { modelVersions { name } } } }', native=False),
+        _ask('{ mlflowGetRun(input: { runId: "${run}" }) { run { modelVersions { name } } } }'),
         _ask('{ mlflowListArtifacts(input: { runId: "${run}" }) { files { path } } }', native=False),
-        _ask('{ mlflowSearchModelVersions(input: { filter: "" }) { modelVersions { name } } }', native=False),
+        _ask('{ mlflowSearchModelVersions(input: { filter: "" }) { modelVersions { name } } }'),
     ),
     case(
         "graphql that goes wrong",
