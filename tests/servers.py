@@ -92,11 +92,13 @@ def start(
     port = free_port()
     log = directory / "server.log"
     backend = ["--backend-store-uri", database] if database else []
+    # mlflow.set_tracking_uri sets the variable, which would be the address of an earlier test's server.
+    inherited = {name: value for name, value in os.environ.items() if name != "MLFLOW_TRACKING_URI"}
     with log.open("ab") as output:
         process = subprocess.Popen(
             [*command, "--port", str(port), *backend, *options],
             cwd=directory,
-            env={**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true", **(environment or {})},
+            env={**inherited, "MLFLOW_DISABLE_TELEMETRY": "true", **(environment or {})},
             stdout=output,
             stderr=output,
             start_new_session=True,

@@ -73,6 +73,11 @@ def _check(config: Config) -> dict[str, str]:
     workspace_store = os.environ.get("MLFLOW_WORKSPACE_STORE_URI")
     if not artifacts_only:
         handlers.initialize_backend_stores(workspace_store_uri=workspace_store)
+        # Opening the store has set these. Workers go by them where MLflow's code asks for "the" tracking
+        # server, and might not open the store before, since Go answers most of what does.
+        for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI"):
+            if uri := os.environ.get(name):
+                added[name] = uri
     elif MLFLOW_ENABLE_WORKSPACES.get():
         handlers.initialize_workspace_store(workspace_store)
     if config.app_name is not None:

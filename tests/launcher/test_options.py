@@ -85,7 +85,15 @@ def test_go_opts_errors_list_what_is_known(text: str, message: str) -> None:
     with pytest.raises(click.BadParameter) as caught:
         options.GoOptions().convert(text, None, None)
     assert caught.value.message.startswith(message)
-    for key in ("log_level", "shutdown_timeout", "fallback", "fallback_timeout", "max_body", "sqlite_journal", "proxy"):
+    for key in (
+        "log_level",
+        "shutdown_timeout",
+        "fallback",
+        "fallback_timeout",
+        "max_body",
+        "sqlite_journal",
+        "proxy",
+    ):
         assert f"{key} (" in caught.value.message
 
 
