@@ -10,6 +10,7 @@ from mlflow.utils.validation import _is_public_ip, _validate_webhook_url
 
 
 def judge(question: dict) -> object:
+    """Answer one question."""
     if "address" in question:
         return _is_public_ip(ipaddress.ip_address(question["address"]))
     if "host" in question:
