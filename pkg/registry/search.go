@@ -84,8 +84,8 @@ func errNotPositive(maxResults int64) error {
 
 // searchModels is the query of a page of models (_get_search_registered_model_filter_query).
 func (s *Store) searchModels(wanted search.Query, limit int64) (text string, args []any) {
-	c := &clauses{dialect: s.db.Dialect()}
-	c.where("m.workspace = ?", workspace)
+	c := newClauses(s.db.Dialect())
+	c.Where("m.workspace = ?", workspace)
 
 	isPrompt := asksForPrompts(wanted.Comparisons)
 	for i, comparison := range wanted.Comparisons {
@@ -93,7 +93,7 @@ func (s *Store) searchModels(wanted search.Query, limit int64) (text string, arg
 		case comparison.Kind != search.Tag:
 			c.compare("m."+comparison.Key, comparison)
 		case comparison.Key != PromptTag:
-			c.join("registered_model_tags", "f"+strconv.Itoa(i), nameColumn, comparison)
+			c.joinTags("registered_model_tags", "f"+strconv.Itoa(i), nameColumn, comparison)
 		case isPrompt:
 			c.prompts("EXISTS", "registered_model_tags", "m", comparison)
 		}
@@ -107,15 +107,15 @@ func (s *Store) searchModels(wanted search.Query, limit int64) (text string, arg
 
 	for _, order := range wanted.Orders {
 		column := map[string]string{nameColumn: "m.name", lastUpdated: "m." + updateColumn}[order.Key]
-		c.order(column, order.Ascending)
+		c.OrderBy(database.Direction(column, order.Ascending))
 		byName = byName || order.Key == nameColumn
 	}
 
 	if !byName {
-		c.order("m.name", true)
+		c.OrderBy(database.Direction("m.name", true))
 	}
 
-	return c.statement(modelColumns, "registered_models m", limit, wanted.Offset)
+	return c.Statement(modelColumns, "registered_models m", limit, wanted.Offset)
 }
 
 // completeModels reads the tags, aliases and latest versions of models. The latest versions are in
@@ -238,17 +238,17 @@ var defaultVersionOrder = []search.Order{
 // Models are found to be no prompts one by one, by index, before their versions are looked at: what
 // prompts and their versions there are costs nothing, however many.
 func (s *Store) searchVersions(wanted search.Query, limit int64) (versions, keys string, args []any) {
-	c := &clauses{dialect: s.db.Dialect()}
+	c := newClauses(s.db.Dialect())
 	isPrompt := asksForPrompts(wanted.Comparisons)
 
 	from, names := "model_versions m", "m"
 	if !isPrompt {
 		from, names = "registered_models r CROSS JOIN model_versions m", "r"
-		c.where("r.workspace = ? AND m.workspace = r.workspace AND m.name = r.name", workspace)
+		c.Where("r.workspace = ? AND m.workspace = r.workspace AND m.name = r.name", workspace)
 		c.prompts("NOT EXISTS", "model_version_tags", "r", thePromptTag)
 	}
 
-	c.where("m.workspace = ? AND m."+notDeleted, workspace)
+	c.Where("m.workspace = ? AND m."+notDeleted, workspace)
 
 	for i, comparison := range wanted.Comparisons {
 		number, isNumber := comparison.Value.(search.Number)
@@ -256,13 +256,13 @@ func (s *Store) searchVersions(wanted search.Query, limit int64) (versions, keys
 		switch {
 		case isNumber:
 			condition, args := compareNumber(comparison.Comparator, number)
-			c.where(condition, args...)
+			c.Where(condition, args...)
 		case comparison.Kind == search.Attribute && comparison.Key == nameColumn:
 			c.compare(names+".name", comparison)
 		case comparison.Kind == search.Attribute:
 			c.compare(columnOf(comparison.Key), comparison)
 		case comparison.Key != PromptTag:
-			c.join("model_version_tags", "f"+strconv.Itoa(i), versionColumn, comparison)
+			c.joinTags("model_version_tags", "f"+strconv.Itoa(i), versionColumn, comparison)
 		case isPrompt:
 			c.prompts("EXISTS", "model_version_tags", "m", comparison)
 		}
@@ -275,20 +275,20 @@ func (s *Store) searchVersions(wanted search.Query, limit int64) (versions, keys
 
 	ordered := make(map[string]bool, len(orders))
 	for _, order := range orders {
-		c.order(columnOf(order.Key), order.Ascending)
+		c.OrderBy(database.Direction(columnOf(order.Key), order.Ascending))
 		ordered[order.Key] = true
 	}
 
 	if !ordered[nameColumn] {
-		c.order("m.name", true)
+		c.OrderBy(database.Direction("m.name", true))
 	}
 
 	if !ordered[versionNumber] {
-		c.order("m.version", false)
+		c.OrderBy(database.Direction("m.version", false))
 	}
 
-	versions, args = c.statement(versionColumns, from, limit, wanted.Offset)
-	keys, _ = c.statement("m.workspace, m.name, m.version", from, limit, wanted.Offset)
+	versions, args = c.Statement(versionColumns, from, limit, wanted.Offset)
+	keys, _ = c.Statement("m.workspace, m.name, m.version", from, limit, wanted.Offset)
 
 	return versions, keys, args
 }

@@ -60,6 +60,17 @@ type Text string
 // List holds the string values of IN and NOT IN.
 type List []string
 
+// Texts are the strings of a value; none of a number.
+func Texts(value Value) []string {
+	if text, isText := value.(Text); isText {
+		return []string{string(text)}
+	}
+
+	list, _ := value.(List)
+
+	return list
+}
+
 // Number is a numeric value of any size, as written.
 type Number struct {
 	digits string

@@ -1,9 +1,6 @@
 package tracking
 
 import (
-	"slices"
-	"strings"
-
 	"github.com/mlflow/mlflow-go/pkg/contract"
 	"github.com/mlflow/mlflow-go/pkg/database"
 	"github.com/mlflow/mlflow-go/pkg/protos"
@@ -41,47 +38,16 @@ func stagesOf(view protos.ViewType) stages {
 	return onlyActive
 }
 
-// clauses collects the parts of a SELECT. Values are bound in the order of the text: those of the
-// joins, then those of the conditions.
-type clauses struct {
-	dialect database.Dialect
+// clauses are the parts of a search.
+type clauses struct{ database.Clauses }
 
-	joins      strings.Builder
-	joinArgs   []any
-	conditions []string
-	args       []any
-	orders     []string
-}
-
-// join adds a join.
-func (c *clauses) join(text string, args ...any) {
-	c.joins.WriteString("\n" + text)
-	c.joinArgs = append(c.joinArgs, args...)
-}
-
-// where adds a condition.
-func (c *clauses) where(condition string, args ...any) {
-	c.conditions = append(c.conditions, condition)
-	c.args = append(c.args, args...)
+func newClauses(dialect database.Dialect) *clauses {
+	return &clauses{database.Clauses{Dialect: dialect}}
 }
 
 // text is a comparison of a column of text.
 func (c *clauses) text(column string, comparator search.Comparator, value search.Value) (condition string, args []any) {
-	list, ok := value.(search.List)
-	if text, isText := value.(search.Text); !ok && isText {
-		list = search.List{string(text)}
-	}
-
-	condition, repeats := c.dialect.Compare(column, string(comparator), true, len(list))
-	args = make([]any, 0, repeats*len(list))
-
-	for range repeats {
-		for _, text := range list {
-			args = append(args, text)
-		}
-	}
-
-	return condition, args
+	return c.CompareText(column, string(comparator), search.Texts(value))
 }
 
 // whole is a comparison of a column of whole numbers with any number, whose type and range the
@@ -102,43 +68,6 @@ func whole(column string, comparator search.Comparator, number search.Number) (c
 	}
 
 	return column + " " + string(comparator) + " ?", []any{ceil}
-}
-
-// order is what to sort by: no column twice, which SQL Server refuses.
-func (c *clauses) order() string {
-	var (
-		orders []string
-		seen   = make(map[string]bool, len(c.orders))
-	)
-
-	for _, order := range c.orders {
-		if column := strings.TrimSuffix(order, " DESC"); !seen[column] {
-			seen[column] = true
-
-			orders = append(orders, order)
-		}
-	}
-
-	return strings.Join(orders, ", ")
-}
-
-// statement puts the parts together. A filter has far fewer values than the native databases take
-// parameters, since the parser takes 10,000 tokens at most.
-func (c *clauses) statement(columns, from string, limit, offset int64) (text string, args []any) {
-	text = "SELECT " + columns + " FROM " + from + c.joins.String() +
-		"\nWHERE " + strings.Join(c.conditions, " AND ") +
-		"\nORDER BY " + c.order() + c.dialect.Limit(int(limit), int(offset))
-
-	return text, slices.Concat(c.joinArgs, c.args)
-}
-
-// direction orders by a column.
-func direction(column string, ascending bool) string {
-	if ascending {
-		return column
-	}
-
-	return column + " DESC"
 }
 
 // firstOf is the page of what a query found: one more than asked for tells that there is another

@@ -29,11 +29,11 @@ func (s *Store) SearchExperiments(
 	}
 
 	c := experimentClauses(s.db.Dialect(), wanted)
-	c.where("e." + string(stagesOf(request.GetViewType())))
+	c.Where("e." + string(stagesOf(request.GetViewType())))
 
 	columns := "e." + strings.ReplaceAll(experimentColumns, ", ", ", e.")
 
-	statement, args := c.statement(columns, "experiments e", maxResults+1, wanted.Offset)
+	statement, args := c.Statement(columns, "experiments e", maxResults+1, wanted.Offset)
 
 	return read(ctx, s, func(tx *database.Tx) (*protos.SearchExperiments_Response, error) {
 		found, err := query(tx, scanExperiment, statement, args...)
@@ -87,7 +87,7 @@ func loadExperiments(tx *database.Tx, rows []schema.Experiment) ([]*protos.Exper
 // experimentClauses turns a query into SQL on the table experiments, named e
 // (_get_search_experiments_filter_clauses and _get_search_experiments_order_by_clauses).
 func experimentClauses(dialect database.Dialect, wanted search.Query) *clauses {
-	c := &clauses{dialect: dialect}
+	c := newClauses(dialect)
 
 	for i, comparison := range wanted.Comparisons {
 		c.experimentCondition("t"+strconv.Itoa(i), comparison)
@@ -104,7 +104,7 @@ func experimentClauses(dialect database.Dialect, wanted search.Query) *clauses {
 	}
 
 	for _, order := range orders {
-		c.orders = append(c.orders, direction("e."+order.Key, order.Ascending))
+		c.OrderBy(database.Direction("e."+order.Key, order.Ascending))
 	}
 
 	return c
@@ -123,12 +123,12 @@ func (c *clauses) experimentCondition(alias string, comparison search.Comparison
 	switch number, ok := comparison.Value.(search.Number); {
 	case ok:
 		condition, args := whole(column, comparison.Comparator, number)
-		c.where(condition, args...)
+		c.Where(condition, args...)
 	case comparison.Key == "experiment_id":
-		c.where(column + " " + string(comparison.Comparator) + " " + idsOf(comparison.Value))
+		c.Where(column + " " + string(comparison.Comparator) + " " + idsOf(comparison.Value))
 	default:
 		condition, args := c.text(column, comparison.Comparator, comparison.Value)
-		c.where(condition, args...)
+		c.Where(condition, args...)
 	}
 }
 
@@ -145,17 +145,17 @@ func idsOf(value search.Value) string {
 
 func (c *clauses) experimentTagCondition(alias string, comparison search.Comparison) {
 	of := alias + ".experiment_id = e.experiment_id AND "
-	keyColumn := alias + "." + c.dialect.Quote("key")
+	keyColumn := alias + "." + c.Dialect.Quote("key")
 	exists := "EXISTS (SELECT 1 FROM experiment_tags " + alias + " WHERE " + of + keyColumn + " = ?)"
 
 	switch comparison.Comparator { //nolint:exhaustive // the others compare values
 	case search.IsNull:
-		c.where("NOT "+exists, comparison.Key)
+		c.Where("NOT "+exists, comparison.Key)
 	case search.IsNotNull:
-		c.where(exists, comparison.Key)
+		c.Where(exists, comparison.Key)
 	default:
 		key, keyArgs := c.text(keyColumn, search.Equal, search.Text(comparison.Key))
 		value, args := c.text(alias+".value", comparison.Comparator, comparison.Value)
-		c.join("JOIN experiment_tags "+alias+" ON "+of+key+" AND "+value, append(keyArgs, args...)...)
+		c.Join("JOIN experiment_tags "+alias+" ON "+of+key+" AND "+value, append(keyArgs, args...)...)
 	}
 }

@@ -58,9 +58,9 @@ func (s *Store) SearchLoggedModels(
 		return nil, err
 	}
 
-	c := &clauses{dialect: s.db.Dialect()}
-	c.where("m.lifecycle_stage <> '" + deleted + "'")
-	c.where("m.experiment_id IN (" + firstNonEmpty(experiments, "NULL") + ")")
+	c := newClauses(s.db.Dialect())
+	c.Where("m.lifecycle_stage <> '" + deleted + "'")
+	c.Where("m.experiment_id IN (" + firstNonEmpty(experiments, "NULL") + ")")
 	c.modelConditions(comparisons, request.GetDatasets())
 
 	if err := c.modelOrders(request.GetOrderBy()); err != nil {
@@ -68,7 +68,7 @@ func (s *Store) SearchLoggedModels(
 	}
 
 	columns := "m." + strings.ReplaceAll(loggedModelColumns, ", ", ", m.")
-	statement, args := c.statement(columns, "logged_models m", maxResults+1, offset)
+	statement, args := c.Statement(columns, "logged_models m", maxResults+1, offset)
 
 	return read(ctx, s, func(tx *database.Tx) (*protos.SearchLoggedModels_Response, error) {
 		found, err := query(tx, scanLoggedModel, statement, args...)
@@ -103,13 +103,13 @@ func (c *clauses) modelConditions(comparisons []search.Comparison, datasets []*p
 			measured = true
 			number, _ := comparison.Value.(search.Number)
 			condition, args := onDatasets(alias, datasets)
-			c.where("EXISTS (SELECT 1 FROM logged_model_metrics "+alias+" WHERE "+of+".metric_name = ? AND "+alias+
+			c.Where("EXISTS (SELECT 1 FROM logged_model_metrics "+alias+" WHERE "+of+".metric_name = ? AND "+alias+
 				".metric_value "+string(comparison.Comparator)+" ?"+condition+")",
 				append([]any{comparison.Key, number.Float64()}, args...)...)
 		case search.Param, search.Tag:
 			name := map[search.Kind]string{search.Param: "param", search.Tag: "tag"}[comparison.Kind]
 			condition, args := c.text(alias+"."+name+"_value", comparison.Comparator, comparison.Value)
-			c.where("EXISTS (SELECT 1 FROM logged_model_"+name+"s "+alias+" WHERE "+of+"."+name+"_key = ? AND "+condition+")",
+			c.Where("EXISTS (SELECT 1 FROM logged_model_"+name+"s "+alias+" WHERE "+of+"."+name+"_key = ? AND "+condition+")",
 				append([]any{comparison.Key}, args...)...)
 		case search.Attribute, search.Dataset: // there are no datasets in a filter of models
 			c.modelAttribute(comparison)
@@ -117,7 +117,7 @@ func (c *clauses) modelConditions(comparisons []search.Comparison, datasets []*p
 	}
 
 	if condition, args := onDatasets("d", datasets); condition != "" && !measured {
-		c.where("EXISTS (SELECT 1 FROM logged_model_metrics d WHERE d.model_id = m.model_id"+condition+")", args...)
+		c.Where("EXISTS (SELECT 1 FROM logged_model_metrics d WHERE d.model_id = m.model_id"+condition+")", args...)
 	}
 }
 
@@ -153,12 +153,12 @@ func (c *clauses) modelAttribute(comparison search.Comparison) {
 	switch {
 	case !isNumber:
 		condition, args := c.text(column, comparison.Comparator, comparison.Value)
-		c.where(condition, args...)
+		c.Where(condition, args...)
 	case math.IsNaN(number.Float64()):
-		c.where("1 = 0") // to most databases; PostgreSQL orders it above all numbers
+		c.Where("1 = 0") // to most databases; PostgreSQL orders it above all numbers
 	default:
 		condition, args := whole(column, comparison.Comparator, number)
-		c.where(condition, args...)
+		c.Where(condition, args...)
 	}
 }
 
@@ -195,11 +195,11 @@ func (c *clauses) modelOrders(orders []*protos.SearchLoggedModels_OrderBy) error
 	}
 
 	if !sorted["creation_timestamp_ms"] {
-		c.orders = append(c.orders, "m.creation_timestamp_ms DESC")
+		c.OrderBy("m.creation_timestamp_ms DESC")
 	}
 
 	if !sorted["model_id"] {
-		c.orders = append(c.orders, "m.model_id")
+		c.OrderBy("m.model_id")
 	}
 
 	return nil
@@ -218,14 +218,14 @@ func (c *clauses) joinLatestMetric(alias, metric string, order *protos.SearchLog
 		args = append(args, digest)
 	}
 
-	c.join("LEFT OUTER JOIN (SELECT model_id, metric_value, ROW_NUMBER() OVER (PARTITION BY model_id, metric_name "+
+	c.Join("LEFT OUTER JOIN (SELECT model_id, metric_value, ROW_NUMBER() OVER (PARTITION BY model_id, metric_name "+
 		"ORDER BY metric_timestamp_ms DESC, metric_step DESC, run_id) AS age FROM logged_model_metrics WHERE "+condition+
 		") "+alias+" ON "+alias+".model_id = m.model_id AND "+alias+".age = 1", args...)
 	c.nullsLast(alias+".metric_value", order.GetAscending())
 }
 
 func (c *clauses) nullsLast(column string, ascending bool) {
-	c.orders = append(c.orders, "CASE WHEN "+column+" IS NULL THEN 1 ELSE 0 END", direction(column, ascending))
+	c.OrderBy("CASE WHEN "+column+" IS NULL THEN 1 ELSE 0 END", database.Direction(column, ascending))
 }
 
 // modelQuery is what a page token holds of the search that it belongs to

@@ -173,7 +173,7 @@ func (s *runSearch) sections(tx *database.Tx, first int, after []any, limit int6
 
 // section finds the next runs of a section.
 func (s *runSearch) section(tx *database.Tx, section int, after []any, limit int64) ([]foundRun, error) {
-	c := &clauses{dialect: s.dialect}
+	c := newClauses(s.dialect)
 	for i, comparison := range s.wanted.Comparisons {
 		c.runCondition("f"+strconv.Itoa(i), comparison)
 	}
@@ -182,8 +182,8 @@ func (s *runSearch) section(tx *database.Tx, section int, after []any, limit int
 		s.joinOrder(c, orderAlias(i), order, section, i == 0)
 	}
 
-	c.where("r.experiment_id IN (" + s.experiments + ")")
-	c.where("r." + string(s.stages))
+	c.Where("r.experiment_id IN (" + s.experiments + ")")
+	c.Where("r." + string(s.stages))
 
 	// What all runs of the section share sorts nothing.
 	sorted := 0
@@ -202,7 +202,7 @@ func (s *runSearch) section(tx *database.Tx, section int, after []any, limit int
 
 	if after != nil {
 		condition, args := following(keys, after[sorted:])
-		c.where(condition, args...)
+		c.Where(condition, args...)
 	}
 
 	if after != nil || section != everyRun {
@@ -210,7 +210,7 @@ func (s *runSearch) section(tx *database.Tx, section int, after []any, limit int
 	}
 
 	for _, key := range keys {
-		c.orders = append(c.orders, key.order(s.dialect))
+		c.OrderBy(key.order(s.dialect))
 	}
 
 	// Only IDs and keys: whole rows would be carried through the sorting of all the runs that match.
@@ -221,7 +221,7 @@ func (s *runSearch) section(tx *database.Tx, section int, after []any, limit int
 
 	var found []foundRun
 
-	statement, args := c.statement(strings.Join(columns, ", "), "runs r", limit, offset)
+	statement, args := c.Statement(strings.Join(columns, ", "), "runs r", limit, offset)
 	err := tx.Select(append(planned(c.plan()), collect(&found, s.scan, statement, args...))...)
 
 	return found, err
@@ -242,21 +242,21 @@ func (s *runSearch) joinOrder(c *clauses, alias string, order search.Order, sect
 		case notNumbers:
 			join, condition = "JOIN ", " AND "+alias+".is_nan = "+s.dialect.Boolean(true)
 		case missing:
-			c.where(alias + ".run_uuid IS NULL")
+			c.Where(alias + ".run_uuid IS NULL")
 		}
 	}
 
-	c.join(join+loggedTables[order.Kind]+" "+alias+" ON "+alias+".run_uuid = r.run_uuid AND "+
+	c.Join(join+loggedTables[order.Kind]+" "+alias+" ON "+alias+".run_uuid = r.run_uuid AND "+
 		alias+"."+s.dialect.Quote("key")+" = ?"+condition, order.Key)
 }
 
 // plan is the statement that says how to join what was logged, "" without a join.
 func (c *clauses) plan() string {
-	if c.joins.Len() == 0 {
+	if !c.HasJoins() {
 		return ""
 	}
 
-	return c.dialect.PlanJoins("runs", "latest_metrics", "params", "tags")
+	return c.Dialect.PlanJoins("runs", "latest_metrics", "params", "tags")
 }
 
 // order is the key in an ORDER BY.
@@ -265,7 +265,7 @@ func (k sortKey) order(dialect database.Dialect) string {
 		return dialect.NullsLast(k.expression, k.descending)
 	}
 
-	return direction(k.expression, !k.descending)
+	return database.Direction(k.expression, !k.descending)
 }
 
 // following is the condition that a row comes after one with these keys. That of the first key alone

@@ -105,9 +105,9 @@ var loggedTables = map[search.Kind]string{
 func (c *clauses) runCondition(alias string, comparison search.Comparison) {
 	switch {
 	case comparison.Comparator == search.IsNull:
-		c.where("NOT "+c.isLogged(alias, comparison.Kind), comparison.Key)
+		c.Where("NOT "+c.isLogged(alias, comparison.Kind), comparison.Key)
 	case comparison.Comparator == search.IsNotNull:
-		c.where(c.isLogged(alias, comparison.Kind), comparison.Key)
+		c.Where(c.isLogged(alias, comparison.Kind), comparison.Key)
 	case comparison.Kind == search.Dataset:
 		c.datasetCondition(alias, comparison)
 	case comparison.Kind != search.Attribute:
@@ -124,7 +124,7 @@ func (c *clauses) runCondition(alias string, comparison search.Comparison) {
 // isLogged is the condition that something with a key, to be bound, was logged to the run.
 func (c *clauses) isLogged(alias string, kind search.Kind) string {
 	return "EXISTS (SELECT 1 FROM " + loggedTables[kind] + " " + alias + " WHERE " + alias +
-		".run_uuid = r.run_uuid AND " + alias + "." + c.dialect.Quote("key") + " = ?)"
+		".run_uuid = r.run_uuid AND " + alias + "." + c.Dialect.Quote("key") + " = ?)"
 }
 
 // runColumn is the column of an attribute (SqlRun.get_attribute_name).
@@ -144,19 +144,19 @@ func (c *clauses) attributeCondition(comparison search.Comparison) {
 
 	if number, ok := comparison.Value.(search.Number); ok {
 		condition, args := whole(column, comparison.Comparator, number)
-		c.where(condition, args...)
+		c.Where(condition, args...)
 
 		return
 	}
 
 	condition, args := c.text(column, comparison.Comparator, comparison.Value)
-	c.where(condition, args...)
+	c.Where(condition, args...)
 }
 
 // loggedCondition joins the metric, param or tag that a comparison is about. A run has at most
 // one of a key, so that runs aren't multiplied.
 func (c *clauses) loggedCondition(alias string, comparison search.Comparison) {
-	key, keyArgs := c.text(alias+"."+c.dialect.Quote("key"), search.Equal, search.Text(comparison.Key))
+	key, keyArgs := c.text(alias+"."+c.Dialect.Quote("key"), search.Equal, search.Text(comparison.Key))
 
 	var (
 		value string
@@ -169,7 +169,7 @@ func (c *clauses) loggedCondition(alias string, comparison search.Comparison) {
 		value, args = c.text(alias+".value", comparison.Comparator, comparison.Value)
 	}
 
-	c.join("JOIN "+loggedTables[comparison.Kind]+" "+alias+" ON "+alias+".run_uuid = r.run_uuid AND "+
+	c.Join("JOIN "+loggedTables[comparison.Kind]+" "+alias+" ON "+alias+".run_uuid = r.run_uuid AND "+
 		key+" AND "+value, append(keyArgs, args...)...)
 }
 
@@ -179,9 +179,9 @@ func (c *clauses) metricCondition(alias string, comparator search.Comparator, nu
 	condition := alias + ".value " + string(comparator) + " ?"
 
 	if comparator == search.NotEqual {
-		condition = "(" + condition + " OR " + alias + ".is_nan = " + c.dialect.Boolean(true) + ")"
+		condition = "(" + condition + " OR " + alias + ".is_nan = " + c.Dialect.Boolean(true) + ")"
 	} else {
-		condition += " AND " + alias + ".is_nan = " + c.dialect.Boolean(false)
+		condition += " AND " + alias + ".is_nan = " + c.Dialect.Boolean(false)
 	}
 
 	return condition, []any{number}
@@ -201,5 +201,5 @@ func (c *clauses) datasetCondition(alias string, comparison search.Comparison) {
 	}
 
 	condition, args := c.text(column, comparison.Comparator, comparison.Value)
-	c.where("EXISTS (SELECT 1 FROM "+tables+" WHERE "+input+".destination_id = r.run_uuid AND "+condition+")", args...)
+	c.Where("EXISTS (SELECT 1 FROM "+tables+" WHERE "+input+".destination_id = r.run_uuid AND "+condition+")", args...)
 }
