@@ -1,6 +1,7 @@
 package database
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -55,7 +56,7 @@ const encryptingODBCDriver = 18
 
 // mssqlConfig turns a URI into go-mssqldb's configuration.
 func mssqlConfig(u *URI) (msdsn.Config, error) {
-	driverName := pick(u.Driver, pyODBC)
+	driverName := cmp.Or(u.Driver, pyODBC)
 	switch {
 	case mssqlParameters[driverName] == nil:
 		return msdsn.Config{}, unsupported("the SQL Server driver %q", u.Driver)

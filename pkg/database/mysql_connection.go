@@ -1,6 +1,7 @@
 package database
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -292,14 +293,14 @@ func (t mysqlTLS) configure(c *mysql.Config, driverName, host string) error {
 		ServerName:         host,
 		InsecureSkipVerify: !policy.verifyIdentity, //nolint:gosec // as the URI says; see verifyChain
 	}
-	ca, cert, key := pick(t.ca, t.environment.CA), pick(t.cert, t.environment.Cert), pick(t.key, t.environment.Key)
+	ca, cert, key := cmp.Or(t.ca, t.environment.CA), cmp.Or(t.cert, t.environment.Cert), cmp.Or(t.key, t.environment.Key)
 	if ca != "" {
 		if settings.RootCAs, err = readCertificates(ca); err != nil {
 			return err
 		}
 	}
 	if cert != "" {
-		pair, err := tls.LoadX509KeyPair(cert, pick(key, cert))
+		pair, err := tls.LoadX509KeyPair(cert, cmp.Or(key, cert))
 		if err != nil {
 			return fmt.Errorf("reading ssl_cert and ssl_key: %w", err)
 		}
@@ -349,14 +350,6 @@ func (t mysqlTLS) policy(driverName string) (tlsPolicy, error) {
 	default:
 		return tlsPolicy{encrypt: t.cert != "" || t.key != "" || t.checkHostname != nil}, nil
 	}
-}
-
-func pick(first, second string) string {
-	if first != "" {
-		return first
-	}
-
-	return second
 }
 
 func readCertificates(file string) (*x509.CertPool, error) {

@@ -1,6 +1,7 @@
 package tracking
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -36,7 +37,7 @@ func experimentMessage(e schema.Experiment, tags []*protos.ExperimentTag) *proto
 		LifecycleStage:   e.LifecycleStage,
 		CreationTime:     nonZero(e.CreationTime),
 		LastUpdateTime:   nonZero(e.LastUpdateTime),
-		Workspace:        new(firstNonEmpty(e.Workspace, contract.DefaultWorkspace)),
+		Workspace:        new(cmp.Or(e.Workspace, contract.DefaultWorkspace)),
 		Tags:             tags,
 	}
 }
@@ -61,7 +62,7 @@ const (
 // findExperiment is SqlAlchemyStore._get_experiment: an empty id means the default experiment.
 // Errors: RESOURCE_DOES_NOT_EXIST, INVALID_PARAMETER_VALUE for an id that isn't a number.
 func findExperiment(tx *database.Tx, idText string, view stages) (schema.Experiment, error) {
-	id, err := parseExperimentID(firstNonEmpty(idText, defaultExperimentID))
+	id, err := parseExperimentID(cmp.Or(idText, defaultExperimentID))
 	if err != nil {
 		return schema.Experiment{}, err
 	}
@@ -75,7 +76,7 @@ func findExperiment(tx *database.Tx, idText string, view stages) (schema.Experim
 		return schema.Experiment{}, errNoExperiment(formatID(id))
 	}
 
-	found, err := queryRow(tx, scanExperiment,
+	found, err := database.QueryRow(tx, scanExperiment,
 		"SELECT "+experimentColumns+" FROM experiments WHERE experiment_id = ? AND "+string(view), id)
 
 	switch {
@@ -106,7 +107,7 @@ func mayHoldExperiment(tx *database.Tx, id int64) (bool, error) {
 
 // experimentTags reads the tags of an experiment.
 func experimentTags(tx *database.Tx, id int64) ([]*protos.ExperimentTag, error) {
-	tags, err := query(tx, func(scan func(...any) error) (*protos.ExperimentTag, error) {
+	tags, err := database.Query(tx, func(scan func(...any) error) (*protos.ExperimentTag, error) {
 		tag := &protos.ExperimentTag{}
 		err := scan(&tag.Key, &tag.Value)
 
@@ -152,7 +153,7 @@ func (s *Store) CreateExperiment(
 		}
 	}
 
-	id, err := write(ctx, s, func(tx *database.Tx) (int64, error) {
+	id, err := database.Write(ctx, s.db, func(tx *database.Tx) (int64, error) {
 		return s.createExperiment(tx, request.GetName(), location, request.GetTags())
 	})
 	if database.IsIntegrityViolation(err) {
@@ -188,7 +189,7 @@ func (s *Store) createExperiment(
 		rows[i] = []any{tag.GetKey(), tag.GetValue(), id}
 	}
 
-	if _, err := execRows(tx, func(rows int) string {
+	if _, err := database.ExecRows(tx, func(rows int) string {
 		return tx.Dialect().Insert("experiment_tags", []string{"key", "value", "experiment_id"}, rows)
 	}, rows); err != nil {
 		return 0, fmt.Errorf("inserting tags of experiment %d: %w", id, err)
@@ -216,7 +217,7 @@ func (s *Store) createExperiment(
 func (s *Store) GetExperiment(
 	ctx context.Context, request *protos.GetExperiment,
 ) (*protos.GetExperiment_Response, error) {
-	found, err := read(ctx, s, func(tx *database.Tx) (*protos.Experiment, error) {
+	found, err := database.Read(ctx, s.db, func(tx *database.Tx) (*protos.Experiment, error) {
 		found, err := findExperiment(tx, request.GetExperimentId(), anyStage)
 		if err != nil {
 			return nil, err
@@ -240,8 +241,8 @@ func (s *Store) GetExperimentByName(
 ) (*protos.GetExperimentByName_Response, error) {
 	name := request.GetExperimentName()
 
-	found, err := read(ctx, s, func(tx *database.Tx) (*protos.Experiment, error) {
-		found, err := queryRow(tx, scanExperiment,
+	found, err := database.Read(ctx, s.db, func(tx *database.Tx) (*protos.Experiment, error) {
+		found, err := database.QueryRow(tx, scanExperiment,
 			"SELECT "+experimentColumns+" FROM experiments WHERE name = ? AND "+string(anyStage), name)
 
 		switch {
@@ -485,7 +486,7 @@ func deleteAssessmentsOfExperiment(tx *database.Tx, id int64) error {
 		return nil
 	}
 
-	runIDs, err := query(tx, func(scan func(...any) error) (id string, err error) {
+	runIDs, err := database.Query(tx, func(scan func(...any) error) (id string, err error) {
 		err = scan(&id)
 
 		return id, err

@@ -117,7 +117,7 @@ func logModelInputs(tx *database.Tx, runID string, models []*protos.ModelInput) 
 		}
 	}
 
-	if _, err := execRows(tx, func(rows int) string {
+	if _, err := database.ExecRows(tx, func(rows int) string {
 		return tx.Dialect().Upsert(database.Upsert{
 			Table: "inputs", Columns: inputColumns, Key: inputKey, Update: []string{"input_uuid"}, Rows: rows,
 		})
@@ -172,13 +172,13 @@ func logDatasetInputs(tx *database.Tx, runID string, experimentID int64, inputs 
 		}
 	}
 
-	if _, err := execRows(tx, func(rows int) string {
+	if _, err := database.ExecRows(tx, func(rows int) string {
 		return tx.Dialect().Insert("inputs", inputColumns, rows)
 	}, links); err != nil {
 		return fmt.Errorf("linking datasets to run %s: %w", runID, err)
 	}
 
-	if _, err := execRows(tx, func(rows int) string {
+	if _, err := database.ExecRows(tx, func(rows int) string {
 		return tx.Dialect().Insert("input_tags", inputTagColumns, rows)
 	}, tags); err != nil {
 		return fmt.Errorf("tagging the datasets of run %s: %w", runID, err)
@@ -221,7 +221,7 @@ func addDatasets(
 		})
 	}
 
-	added, err := execRows(tx, func(rows int) string {
+	added, err := database.ExecRows(tx, func(rows int) string {
 		return tx.Dialect().InsertIgnore("datasets", datasetColumns, datasetKey, rows)
 	}, rows)
 	if err != nil {
@@ -269,7 +269,7 @@ func datasetUUIDs(tx *database.Tx, experimentID int64, ids []datasetID) (map[dat
 			args = append(args, id.name, id.digest)
 		}
 
-		if _, err := query(tx, func(scan func(...any) error) (struct{}, error) {
+		if _, err := database.Query(tx, func(scan func(...any) error) (struct{}, error) {
 			var (
 				id   datasetID
 				uuid string
@@ -292,7 +292,7 @@ func datasetUUIDs(tx *database.Tx, experimentID int64, ids []datasetID) (map[dat
 func linkedDatasets(tx *database.Tx, runID string) (map[string]bool, error) {
 	linked := make(map[string]bool)
 
-	if _, err := query(tx, func(scan func(...any) error) (struct{}, error) {
+	if _, err := database.Query(tx, func(scan func(...any) error) (struct{}, error) {
 		var uuid string
 
 		err := scan(&uuid)
@@ -322,7 +322,7 @@ func (s *Store) LogOutputs(ctx context.Context, request *protos.LogOutputs) (*pr
 			rows[i] = []any{newHexID(), "RUN_OUTPUT", id, "MODEL_OUTPUT", model.GetModelId(), model.GetStep()}
 		}
 
-		if _, err := execRows(tx, func(rows int) string {
+		if _, err := database.ExecRows(tx, func(rows int) string {
 			return tx.Dialect().Insert("inputs", append(slices.Clip(inputColumns), "step"), rows)
 		}, rows); err != nil {
 			return fmt.Errorf("linking the output models of run %s: %w", id, err)

@@ -91,7 +91,7 @@ func ofModels(ids []any) string {
 }
 
 func loadModelTags(tx *database.Tx, models map[string]*protos.LoggedModel, ids []any) error {
-	if _, err := query(tx, func(scan func(...any) error) (struct{}, error) {
+	if _, err := database.Query(tx, func(scan func(...any) error) (struct{}, error) {
 		var id string
 
 		tag := &protos.LoggedModelTag{}
@@ -111,7 +111,7 @@ func loadModelTags(tx *database.Tx, models map[string]*protos.LoggedModel, ids [
 }
 
 func loadModelParams(tx *database.Tx, models map[string]*protos.LoggedModel, ids []any) error {
-	if _, err := query(tx, func(scan func(...any) error) (struct{}, error) {
+	if _, err := database.Query(tx, func(scan func(...any) error) (struct{}, error) {
 		var id string
 
 		param := &protos.LoggedModelParameter{}
@@ -131,7 +131,7 @@ func loadModelParams(tx *database.Tx, models map[string]*protos.LoggedModel, ids
 }
 
 func loadModelMetrics(tx *database.Tx, models map[string]*protos.LoggedModel, ids []any) error {
-	if _, err := query(tx, func(scan func(...any) error) (struct{}, error) {
+	if _, err := database.Query(tx, func(scan func(...any) error) (struct{}, error) {
 		var (
 			id, run      string
 			name, digest *string
@@ -225,7 +225,7 @@ func (s *Store) CreateLoggedModel(
 		return nil, err
 	}
 
-	created, err := write(ctx, s, func(tx *database.Tx) (*protos.LoggedModel, error) {
+	created, err := database.Write(ctx, s.db, func(tx *database.Tx) (*protos.LoggedModel, error) {
 		row, err := createLoggedModel(tx, name, request)
 		if err != nil {
 			return nil, err
@@ -240,7 +240,7 @@ func (s *Store) CreateLoggedModel(
 			rows[i] = []any{row.ModelID, row.ExperimentID, tag.GetKey(), tag.GetValue()}
 		}
 
-		if _, err := execRows(tx, func(rows int) string {
+		if _, err := database.ExecRows(tx, func(rows int) string {
 			return tx.Dialect().Insert("logged_model_tags", modelTagColumns, rows)
 		}, rows); err != nil {
 			return nil, fmt.Errorf("inserting tags of logged model %s: %w", row.ModelID, err)
@@ -302,7 +302,7 @@ func insertModelParams(tx *database.Tx, model schema.LoggedModel, params []*prot
 		rows[i] = []any{model.ModelID, model.ExperimentID, param.GetKey(), param.GetValue()}
 	}
 
-	if _, err := execRows(tx, func(rows int) string {
+	if _, err := database.ExecRows(tx, func(rows int) string {
 		return tx.Dialect().Insert("logged_model_params", modelParamColumns, rows)
 	}, rows); err != nil {
 		return fmt.Errorf("inserting params of logged model %s: %w", model.ModelID, err)
@@ -318,7 +318,7 @@ func (s *Store) GetLoggedModel(
 ) (*protos.GetLoggedModel_Response, error) {
 	id := request.GetModelId()
 
-	found, err := read(ctx, s, func(tx *database.Tx) (*protos.LoggedModel, error) {
+	found, err := database.Read(ctx, s.db, func(tx *database.Tx) (*protos.LoggedModel, error) {
 		row, err := findLoggedModel(tx, id)
 		if err != nil {
 			return nil, err
@@ -342,7 +342,7 @@ func (s *Store) GetLoggedModel(
 func (s *Store) FinalizeLoggedModel(
 	ctx context.Context, request *protos.FinalizeLoggedModel,
 ) (*protos.FinalizeLoggedModel_Response, error) {
-	changed, err := write(ctx, s, func(tx *database.Tx) (*protos.LoggedModel, error) {
+	changed, err := database.Write(ctx, s.db, func(tx *database.Tx) (*protos.LoggedModel, error) {
 		row, err := findLoggedModel(tx, request.GetModelId())
 		if err != nil {
 			return nil, err
@@ -437,7 +437,7 @@ func (s *Store) SetLoggedModelTags(
 			rows = append(rows, row)
 		}
 
-		if _, err := execRows(tx, func(rows int) string {
+		if _, err := database.ExecRows(tx, func(rows int) string {
 			return tx.Dialect().Upsert(database.Upsert{
 				Table:   "logged_model_tags",
 				Columns: modelTagColumns,

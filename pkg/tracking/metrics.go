@@ -172,7 +172,7 @@ func logMetrics(tx *database.Tx, runID string, metrics []*protos.Metric) error {
 		}
 	}
 
-	if err := execRowsLater(tx, func(rows int) string {
+	if err := database.ExecRowsLater(tx, func(rows int) string {
 		return tx.Dialect().InsertIgnore("metrics", metricColumns, metricKey, rows)
 	}, history); err != nil {
 		return fmt.Errorf("inserting metrics of run %s: %w", runID, err)
@@ -183,7 +183,7 @@ func logMetrics(tx *database.Tx, runID string, metrics []*protos.Metric) error {
 		newest[i] = point.row(runID)
 	}
 
-	if err := execRowsLater(tx, func(rows int) string {
+	if err := database.ExecRowsLater(tx, func(rows int) string {
 		return tx.Dialect().Upsert(database.Upsert{
 			Table:   "latest_metrics",
 			Columns: metricColumns,
@@ -215,7 +215,7 @@ func checkLatestKeys(tx *database.Tx, runID string, newest [][]any) error {
 			keys[i] = row[0]
 		}
 
-		found, err := query(tx, scanText, "SELECT "+keyColumn+" FROM latest_metrics WHERE "+keyColumn+" IN (?"+
+		found, err := database.Query(tx, scanText, "SELECT "+keyColumn+" FROM latest_metrics WHERE "+keyColumn+" IN (?"+
 			strings.Repeat(", ?", len(keys)-1)+") AND run_uuid = ?", append(keys, runID)...)
 		if err != nil {
 			return fmt.Errorf("reading the latest metrics of run %s: %w", runID, err)
@@ -283,7 +283,7 @@ func logModelMetrics(tx *database.Tx, runID string, experimentID int64, metrics 
 		})
 	}
 
-	added, err := execRows(tx, func(rows int) string {
+	added, err := database.ExecRows(tx, func(rows int) string {
 		return tx.Dialect().InsertIgnore("logged_model_metrics", modelMetricColumns, modelMetricKey, rows)
 	}, rows)
 	if err != nil {
@@ -312,7 +312,7 @@ func checkModelMetricsStored(
 ) error {
 	found := make(map[modelMetric]modelMetricValue)
 
-	_, err := query(tx, func(scan func(...any) error) (struct{}, error) {
+	_, err := database.Query(tx, func(scan func(...any) error) (struct{}, error) {
 		var (
 			key          modelMetric
 			value        *float64
@@ -379,7 +379,7 @@ func (s *Store) GetMetricHistory(
 
 	id := runID(request)
 
-	points, err := read(ctx, s, func(tx *database.Tx) ([]*protos.Metric, error) {
+	points, err := database.Read(ctx, s.db, func(tx *database.Tx) ([]*protos.Metric, error) {
 		return metricHistory(tx, id, request.GetMetricKey(), limit, int(offset))
 	})
 	if err != nil {
@@ -411,7 +411,7 @@ func metricHistory(tx *database.Tx, runID, key string, limit, offset int) ([]*pr
 		text += ", " + keyColumn
 	}
 
-	err := tx.SelectLast(collect(&points, func(scan func(...any) error) (*protos.Metric, error) {
+	err := tx.SelectLast(database.Collect(&points, func(scan func(...any) error) (*protos.Metric, error) {
 		if err := scan(columns...); err != nil {
 			return nil, err
 		}

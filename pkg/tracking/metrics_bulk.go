@@ -36,7 +36,7 @@ func (s *Store) GetMetricHistoryBulk(
 	}
 
 	err := s.db.Read(ctx, func(tx *database.Tx) (err error) {
-		response.Metrics, err = query(tx, func(scan func(...any) error) (*protos.MetricWithRunId, error) {
+		response.Metrics, err = database.Query(tx, func(scan func(...any) error) (*protos.MetricWithRunId, error) {
 			var (
 				id    string
 				point metric
@@ -133,9 +133,10 @@ func (s sample) read(tx *database.Tx) ([]metric, error) {
 		return point, err
 	}
 
-	points, err := query(tx, scan, "SELECT "+columns+" FROM (SELECT "+columns+", ROW_NUMBER() OVER (PARTITION BY part "+
-		"ORDER BY "+columns+") AS place FROM (SELECT "+columns+", NTILE("+strconv.Itoa(s.points)+") OVER (ORDER BY "+columns+
-		") AS part FROM metrics WHERE "+condition+") parts) placed WHERE place = 1 ORDER BY "+columns, args...)
+	points, err := database.Query(tx, scan, "SELECT "+columns+" FROM (SELECT "+columns+", ROW_NUMBER() OVER "+
+		"(PARTITION BY part ORDER BY "+columns+") AS place FROM (SELECT "+columns+", NTILE("+strconv.Itoa(s.points)+
+		") OVER (ORDER BY "+columns+") AS part FROM metrics WHERE "+condition+") parts) placed WHERE place = 1 ORDER BY "+
+		columns, args...)
 	if err != nil {
 		return nil, err
 	}

@@ -52,7 +52,7 @@ func hasParam(tx *database.Tx, runID string, p param) (bool, error) {
 		return false, nil
 	}
 
-	_, err := queryRow(tx, scanText, "SELECT run_uuid FROM params WHERE "+tx.Dialect().Quote("key")+
+	_, err := database.QueryRow(tx, scanText, "SELECT run_uuid FROM params WHERE "+tx.Dialect().Quote("key")+
 		" = ? AND value = ? AND run_uuid = ?", p.key, p.value, runID)
 
 	switch {
@@ -95,7 +95,7 @@ func insertParams(tx *database.Tx, runID string, params []param) ([]changedParam
 		rows[i] = []any{p.key, p.value, runID}
 	}
 
-	added, err := execRows(tx, func(rows int) string {
+	added, err := database.ExecRows(tx, func(rows int) string {
 		return tx.Dialect().InsertIgnore("params", paramColumns, []string{"key", "run_uuid"}, rows)
 	}, rows)
 	if err != nil {

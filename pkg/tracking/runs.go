@@ -1,6 +1,7 @@
 package tracking
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -100,7 +101,7 @@ func errNoRun(id string) error {
 
 // findRun reads a run (SqlAlchemyStore._get_run). Error: RESOURCE_DOES_NOT_EXIST.
 func findRun(tx *database.Tx, id string) (schema.Run, error) {
-	found, err := queryRow(tx, scanRun, "SELECT "+runColumns+" FROM runs WHERE run_uuid = ?", id)
+	found, err := database.QueryRow(tx, scanRun, "SELECT "+runColumns+" FROM runs WHERE run_uuid = ?", id)
 
 	switch {
 	case isNotFound(err):
@@ -134,7 +135,7 @@ func checkRun(tx *database.Tx, statement, id string) (experimentID int64, err er
 		experiment *int64
 	)
 
-	_, err = queryRow(tx, func(scan func(...any) error) (struct{}, error) {
+	_, err = database.QueryRow(tx, func(scan func(...any) error) (struct{}, error) {
 		return struct{}{}, scan(&stage, &experiment)
 	}, statement, id)
 
@@ -161,7 +162,7 @@ func errRunInactive(id string, stage *string) error {
 // tag mlflow.runName as well (SqlAlchemyStore.create_run). Tags are stored as they are. Errors:
 // RESOURCE_DOES_NOT_EXIST, INVALID_PARAMETER_VALUE, BAD_REQUEST for a tag that is given twice.
 func (s *Store) CreateRun(ctx context.Context, request *protos.CreateRun) (*protos.CreateRun_Response, error) {
-	created, err := write(ctx, s, func(tx *database.Tx) (*protos.Run, error) {
+	created, err := database.Write(ctx, s.db, func(tx *database.Tx) (*protos.Run, error) {
 		return createRun(tx, request)
 	})
 	if err != nil {
@@ -218,7 +219,7 @@ func createRun(tx *database.Tx, request *protos.CreateRun) (*protos.Run, error) 
 		rows[i] = []any{tag.GetKey(), tag.GetValue(), id}
 	}
 
-	if err := execRowsLater(tx, func(rows int) string {
+	if err := database.ExecRowsLater(tx, func(rows int) string {
 		return tx.Dialect().Insert("tags", tagColumns, rows)
 	}, rows); err != nil {
 		return nil, fmt.Errorf("inserting tags of run %s: %w", id, err)
@@ -252,7 +253,7 @@ func nameRun(request *protos.CreateRun) (name string, tags []*protos.RunTag, err
 			"but with different values (run_name='%s', mlflow.runName='%s').", name, inTag)
 	}
 
-	name = firstNonEmpty(name, inTag)
+	name = cmp.Or(name, inTag)
 	if name == "" {
 		name = randomRunName()
 	}
@@ -274,7 +275,7 @@ func nameRun(request *protos.CreateRun) (name string, tags []*protos.RunTag, err
 func (s *Store) UpdateRun(ctx context.Context, request *protos.UpdateRun) (*protos.UpdateRun_Response, error) {
 	id := runID(request)
 
-	info, err := write(ctx, s, func(tx *database.Tx) (*protos.RunInfo, error) {
+	info, err := database.Write(ctx, s.db, func(tx *database.Tx) (*protos.RunInfo, error) {
 		found, err := findRun(tx, id)
 		if err != nil {
 			return nil, err

@@ -13,7 +13,7 @@ import (
 func (s *Store) GetRun(ctx context.Context, request *protos.GetRun) (*protos.GetRun_Response, error) {
 	id := runID(request)
 
-	found, err := read(ctx, s, func(tx *database.Tx) (*protos.Run, error) { return getRun(tx, id) })
+	found, err := database.Read(ctx, s.db, func(tx *database.Tx) (*protos.Run, error) { return getRun(tx, id) })
 	if err != nil {
 		return nil, err
 	}
@@ -29,7 +29,7 @@ func getRun(tx *database.Tx, id string) (*protos.Run, error) {
 		models = &found.Inputs.ModelInputs
 	)
 
-	selections := append(page.everything(tx.Dialect()), collect(models, scanModelInput, selectModelInputs, id))
+	selections := append(page.everything(tx.Dialect()), database.Collect(models, scanModelInput, selectModelInputs, id))
 	if err := tx.SelectLast(selections...); err != nil {
 		return nil, fmt.Errorf("reading run %s: %w", id, err)
 	}

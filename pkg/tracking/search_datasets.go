@@ -21,8 +21,8 @@ func (s *Store) SearchDatasets(
 		return &protos.SearchDatasets_Response{}, err
 	}
 
-	found, err := read(ctx, s, func(tx *database.Tx) ([]*protos.DatasetSummary, error) {
-		return query(tx, func(scan func(...any) error) (*protos.DatasetSummary, error) {
+	found, err := database.Read(ctx, s.db, func(tx *database.Tx) ([]*protos.DatasetSummary, error) {
+		return database.Query(tx, func(scan func(...any) error) (*protos.DatasetSummary, error) {
 			var experiment int64
 
 			summary := &protos.DatasetSummary{}

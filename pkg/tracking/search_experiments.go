@@ -35,8 +35,8 @@ func (s *Store) SearchExperiments(
 
 	statement, args := c.Statement(columns, "experiments e", maxResults+1, wanted.Offset)
 
-	return read(ctx, s, func(tx *database.Tx) (*protos.SearchExperiments_Response, error) {
-		found, err := query(tx, scanExperiment, statement, args...)
+	return database.Read(ctx, s.db, func(tx *database.Tx) (*protos.SearchExperiments_Response, error) {
+		found, err := database.Query(tx, scanExperiment, statement, args...)
 		if err != nil {
 			return nil, fmt.Errorf("searching experiments: %w", err)
 		}
@@ -61,7 +61,7 @@ func loadExperiments(tx *database.Tx, rows []schema.Experiment) ([]*protos.Exper
 			ids[i] = row.ExperimentID
 		}
 
-		_, err := query(tx, func(scan func(...any) error) (struct{}, error) {
+		_, err := database.Query(tx, func(scan func(...any) error) (struct{}, error) {
 			var id int64
 
 			tag := &protos.ExperimentTag{}

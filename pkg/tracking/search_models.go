@@ -1,6 +1,7 @@
 package tracking
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -60,7 +61,7 @@ func (s *Store) SearchLoggedModels(
 
 	c := newClauses(s.db.Dialect())
 	c.Where("m.lifecycle_stage <> '" + deleted + "'")
-	c.Where("m.experiment_id IN (" + firstNonEmpty(experiments, "NULL") + ")")
+	c.Where("m.experiment_id IN (" + cmp.Or(experiments, "NULL") + ")")
 	c.modelConditions(comparisons, request.GetDatasets())
 
 	if err := c.modelOrders(request.GetOrderBy()); err != nil {
@@ -70,8 +71,8 @@ func (s *Store) SearchLoggedModels(
 	columns := "m." + strings.ReplaceAll(loggedModelColumns, ", ", ", m.")
 	statement, args := c.Statement(columns, "logged_models m", maxResults+1, offset)
 
-	return read(ctx, s, func(tx *database.Tx) (*protos.SearchLoggedModels_Response, error) {
-		found, err := query(tx, scanLoggedModel, statement, args...)
+	return database.Read(ctx, s.db, func(tx *database.Tx) (*protos.SearchLoggedModels_Response, error) {
+		found, err := database.Query(tx, scanLoggedModel, statement, args...)
 		if err != nil {
 			return nil, fmt.Errorf("searching logged models: %w", err)
 		}

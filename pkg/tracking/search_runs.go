@@ -41,7 +41,7 @@ func (s *Store) SearchRuns(ctx context.Context, request *protos.SearchRuns) (*pr
 
 	wantedRuns := newRunSearch(s.db.Dialect(), request, wanted, experiments)
 
-	return read(ctx, s, func(tx *database.Tx) (*protos.SearchRuns_Response, error) {
+	return database.Read(ctx, s.db, func(tx *database.Tx) (*protos.SearchRuns_Response, error) {
 		found, err := wantedRuns.find(tx, maxResults+1)
 		if err != nil {
 			return nil, fmt.Errorf("searching runs: %w", err)

@@ -8,6 +8,7 @@
 package tracking
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -128,30 +129,6 @@ func execIfAny(tx *database.Tx, statement string) error {
 	return err
 }
 
-// write runs a write transaction that gives a result.
-func write[T any](ctx context.Context, s *Store, fn func(tx *database.Tx) (T, error)) (T, error) {
-	return database.Write(ctx, s.db, fn)
-}
-
-// read runs a read transaction that gives a result.
-func read[T any](ctx context.Context, s *Store, fn func(tx *database.Tx) (T, error)) (T, error) {
-	return database.Read(ctx, s.db, fn)
-}
-
-// query collects the rows of a query; scan is given each row's Scan.
-func query[T any](
-	tx *database.Tx, scan func(scan func(...any) error) (T, error), statement string, args ...any,
-) ([]T, error) {
-	return database.Query(tx, scan, statement, args...)
-}
-
-// collect is the selection of query; the rows are appended to items.
-func collect[T any](
-	items *[]T, scan func(scan func(...any) error) (T, error), statement string, args ...any,
-) database.Selection {
-	return database.Collect(items, scan, statement, args...)
-}
-
 // planned is a statement about the planner as the first of the selections that it is about.
 func planned(statement string) []database.Selection {
 	if statement == "" {
@@ -159,23 +136,6 @@ func planned(statement string) []database.Selection {
 	}
 
 	return []database.Selection{{Statement: database.Statement{Query: statement}}}
-}
-
-// queryRow is the first row of a query; without one, the error is sql.ErrNoRows.
-func queryRow[T any](
-	tx *database.Tx, scan func(scan func(...any) error) (T, error), statement string, args ...any,
-) (T, error) {
-	return database.QueryRow(tx, scan, statement, args...)
-}
-
-// execRows runs a statement of many rows and says how many were changed.
-func execRows(tx *database.Tx, statement func(rows int) string, rows [][]any) (changed int64, err error) {
-	return database.ExecRows(tx, statement, rows)
-}
-
-// execRowsLater is execRows for rows whose number nobody waits for ([database.Tx.Later]).
-func execRowsLater(tx *database.Tx, statement func(rows int) string, rows [][]any) error {
-	return database.ExecRowsLater(tx, statement, rows)
 }
 
 // scanText reads a row of one text.
@@ -191,7 +151,7 @@ func runID(request interface {
 	GetRunUuid() string
 },
 ) string {
-	return firstNonEmpty(request.GetRunId(), request.GetRunUuid())
+	return cmp.Or(request.GetRunId(), request.GetRunUuid())
 }
 
 // insertRefused inserts a row that the database takes for one that it has, though its key is spelled
@@ -201,15 +161,6 @@ func insertRefused(tx *database.Tx, table string, columns []string, row []any) e
 	_, err := tx.Exec(tx.Dialect().Insert(table, columns, 1), row...)
 
 	return err
-}
-
-// firstNonEmpty is Python's a or b for strings.
-func firstNonEmpty(a, b string) string {
-	if a != "" {
-		return a
-	}
-
-	return b
 }
 
 func nowMillis() int64 { return time.Now().UnixMilli() }

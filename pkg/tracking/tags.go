@@ -75,7 +75,7 @@ func upsertTags(tx *database.Tx, runID string, tags []tag) error {
 		rows[i] = []any{t.key, t.value, runID}
 	}
 
-	if err := execRowsLater(tx, func(rows int) string {
+	if err := database.ExecRowsLater(tx, func(rows int) string {
 		return tx.Dialect().Upsert(database.Upsert{
 			Table:   "tags",
 			Columns: tagColumns,
