@@ -182,8 +182,10 @@ func (c *clauses) modelOrders(orders []*protos.SearchLoggedModels_OrderBy) error
 				}
 			}
 
-			sorted[attribute] = true
-			c.nullsLast("m."+attribute, order.GetAscending())
+			if !sorted[attribute] { // a second time sorts nothing, and SQL Server refuses it
+				sorted[attribute] = true
+				c.OrderBy(c.Dialect.NullsLast("m."+attribute, !order.GetAscending()))
+			}
 
 			continue
 		}
@@ -222,11 +224,7 @@ func (c *clauses) joinLatestMetric(alias, metric string, order *protos.SearchLog
 	c.Join("LEFT OUTER JOIN (SELECT model_id, metric_value, ROW_NUMBER() OVER (PARTITION BY model_id, metric_name "+
 		"ORDER BY metric_timestamp_ms DESC, metric_step DESC, run_id) AS age FROM logged_model_metrics WHERE "+condition+
 		") "+alias+" ON "+alias+".model_id = m.model_id AND "+alias+".age = 1", args...)
-	c.nullsLast(alias+".metric_value", order.GetAscending())
-}
-
-func (c *clauses) nullsLast(column string, ascending bool) {
-	c.OrderBy("CASE WHEN "+column+" IS NULL THEN 1 ELSE 0 END", database.Direction(column, ascending))
+	c.OrderBy(c.Dialect.NullsLast(alias+".metric_value", !order.GetAscending()))
 }
 
 // modelQuery is what a page token holds of the search that it belongs to
