@@ -410,34 +410,40 @@ func TestOpen(t *testing.T) {
 	})
 }
 
+// deadlock has two transactions take two rows in opposite orders: one of them is run again.
+func deadlock(t *testing.T, db *database.DB) {
+	t.Helper()
+	prepareRuns(t, db, 2)
+	var attempts atomic.Int64
+	meet := make(chan struct{}, 2)
+	cross := func(first, second string) error {
+		return db.Write(t.Context(), func(tx *database.Tx) error {
+			for i, run := range []string{first, second} {
+				if _, err := tx.Exec("UPDATE runs SET name = ? WHERE run_uuid = ?", first, run); err != nil {
+					return err
+				}
+				if i == 0 && attempts.Add(1) <= 2 {
+					meet <- struct{}{}
+					for len(meet) < 2 {
+						time.Sleep(time.Millisecond)
+					}
+				}
+			}
+
+			return nil
+		})
+	}
+	other := make(chan error)
+	go func() { other <- cross(runName(0), runName(1)) }()
+	require.NoError(t, cross(runName(1), runName(0)))
+	require.NoError(t, <-other)
+	require.Greater(t, attempts.Load(), int64(2))
+}
+
 func TestPostgreSQL(t *testing.T) {
 	t.Run("OK/Deadlock", func(t *testing.T) {
 		db := databasetest.Open(t, databasetest.PostgreSQL(t))
-		prepareRuns(t, db, 2)
-		var attempts atomic.Int64
-		meet := make(chan struct{}, 2)
-		cross := func(first, second string) error {
-			return db.Write(t.Context(), func(tx *database.Tx) error {
-				for i, run := range []string{first, second} {
-					if _, err := tx.Exec("UPDATE runs SET name = ? WHERE run_uuid = ?", first, run); err != nil {
-						return err
-					}
-					if i == 0 && attempts.Add(1) <= 2 {
-						meet <- struct{}{}
-						for len(meet) < 2 {
-							time.Sleep(time.Millisecond)
-						}
-					}
-				}
-
-				return nil
-			})
-		}
-		other := make(chan error)
-		go func() { other <- cross(runName(0), runName(1)) }()
-		require.NoError(t, cross(runName(1), runName(0)))
-		require.NoError(t, <-other)
-		require.Greater(t, attempts.Load(), int64(2))
+		deadlock(t, db)
 	})
 	t.Run("OK/PreparedStatementsVanish", func(t *testing.T) {
 		db := databasetest.Open(t, databasetest.PostgreSQL(t))

@@ -19,7 +19,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -46,31 +45,7 @@ func TestMySQL(t *testing.T) {
 		db, err := database.Open(t.Context(), databasetest.MySQL(t),
 			database.Options{Logger: slog.New(slog.NewTextHandler(&log, nil))})
 		require.NoError(t, err)
-		prepareRuns(t, db, 2)
-		var attempts atomic.Int64
-		meet := make(chan struct{}, 2)
-		cross := func(first, second string) error {
-			return db.Write(t.Context(), func(tx *database.Tx) error {
-				for i, run := range []string{first, second} {
-					if _, err := tx.Exec("UPDATE runs SET name = ? WHERE run_uuid = ?", first, run); err != nil {
-						return err
-					}
-					if i == 0 && attempts.Add(1) <= 2 {
-						meet <- struct{}{}
-						for len(meet) < 2 {
-							time.Sleep(time.Millisecond)
-						}
-					}
-				}
-
-				return nil
-			})
-		}
-		other := make(chan error)
-		go func() { other <- cross(runName(0), runName(1)) }()
-		require.NoError(t, cross(runName(1), runName(0)))
-		require.NoError(t, <-other)
-		require.Greater(t, attempts.Load(), int64(2))
+		deadlock(t, db)
 		require.NoError(t, db.Close())
 		require.Contains(t, log.String(), "a transaction is run again")
 	})
