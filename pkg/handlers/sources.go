@@ -210,17 +210,18 @@ func parseModelSource(source string) (uri.Model, error) {
 	return refers, nil
 }
 
-// checkRunSource is _validate_source_run.
-func (r *registry) checkRunSource(ctx context.Context, source, runID string) error {
-	root := func() (string, error) { return r.runLocation(ctx, source, runID) }
-
+// checkSource is what the checks of both kinds of source have in common: judge looks at a URI that
+// isn't local, and says whether it needs no more looking at.
+func checkSource(
+	source, parameter, id string, root func() (string, error), judge func(parts uri.Parts) (settled bool, err error),
+) error {
 	local, err := isLocalSource(source)
 	if err != nil {
 		return err
 	}
 
 	if local {
-		return checkLocalSource(source, byRun, runID, root)
+		return checkLocalSource(source, parameter, id, root)
 	}
 
 	if err := checkNoTraversal(source); err != nil {
@@ -232,30 +233,41 @@ func (r *registry) checkRunSource(ctx context.Context, source, runID string) err
 		return err
 	}
 
-	switch parts.Scheme {
-	case "runs":
-		if parts.Netloc != "" {
-			return errForeignSource(source, byRun)
-		}
-
-		sourceRun, err := runOf(source, parts)
-		if err != nil || runID != "" && sourceRun == runID {
-			return err
-		}
-
-		return errForeignSource(source, byRun)
-	case modelsScheme:
-		refers, err := parseModelSource(source)
-		if parts.Netloc != "" || err == nil && refers.ID != "" {
-			return errForeignSource(source, byModel)
-		}
-
-		if err != nil {
-			return err
-		}
+	if settled, err := judge(parts); settled || err != nil {
+		return err
 	}
 
-	return checkProxiedSource(source, byRun, runID, root)
+	return checkProxiedSource(source, parameter, id, root)
+}
+
+// checkRunSource is _validate_source_run.
+func (r *registry) checkRunSource(ctx context.Context, source, runID string) error {
+	root := func() (string, error) { return r.runLocation(ctx, source, runID) }
+
+	return checkSource(source, byRun, runID, root, func(parts uri.Parts) (settled bool, err error) {
+		switch parts.Scheme {
+		case "runs":
+			if parts.Netloc != "" {
+				return false, errForeignSource(source, byRun)
+			}
+
+			sourceRun, err := runOf(source, parts)
+			if err != nil || runID != "" && sourceRun == runID {
+				return true, err
+			}
+
+			return false, errForeignSource(source, byRun)
+		case modelsScheme:
+			refers, err := parseModelSource(source)
+			if parts.Netloc != "" || err == nil && refers.ID != "" {
+				return false, errForeignSource(source, byModel)
+			}
+
+			return false, err
+		}
+
+		return false, nil
+	})
 }
 
 // runOf is the run of a runs:/ URI (RunsArtifactRepository.parse_runs_uri).
@@ -275,43 +287,27 @@ func runOf(source string, parts uri.Parts) (string, error) {
 func (r *registry) checkModelSource(ctx context.Context, source, modelID string) error {
 	root := func() (string, error) { return r.modelLocation(ctx, source, modelID) }
 
-	local, err := isLocalSource(source)
-	if err != nil {
-		return err
-	}
+	return checkSource(source, byModel, modelID, root, func(parts uri.Parts) (settled bool, err error) {
+		switch parts.Scheme {
+		case modelsScheme:
+			if parts.Netloc != "" {
+				return false, errForeignSource(source, byModel)
+			}
 
-	if local {
-		return checkLocalSource(source, byModel, modelID, root)
-	}
+			refers, err := parseModelSource(source)
 
-	if err := checkNoTraversal(source); err != nil {
-		return err
-	}
-
-	parts, err := uri.Parse(source)
-	if err != nil {
-		return err
-	}
-
-	switch parts.Scheme {
-	case modelsScheme:
-		if parts.Netloc != "" {
-			return errForeignSource(source, byModel)
+			switch {
+			case err != nil || refers.ID != "" && refers.ID == modelID:
+				return true, err
+			case refers.ID != "":
+				return false, errForeignSource(source, byModel)
+			}
+		case "runs":
+			return false, errForeignSource(source, byModel)
 		}
 
-		refers, err := parseModelSource(source)
-
-		switch {
-		case err != nil || refers.ID != "" && refers.ID == modelID:
-			return err
-		case refers.ID != "":
-			return errForeignSource(source, byModel)
-		}
-	case "runs":
-		return errForeignSource(source, byModel)
-	}
-
-	return checkProxiedSource(source, byModel, modelID, root)
+		return false, nil
+	})
 }
 
 // runLocation is where a run keeps its artifacts.
