@@ -55,12 +55,10 @@ func loadLoggedModels(tx *database.Tx, rows []schema.LoggedModel) ([]*protos.Log
 			models = append(models, page[row.ModelID])
 		}
 
-		for _, load := range []func(*database.Tx, map[string]*protos.LoggedModel, []any) error{
-			loadModelTags, loadModelParams, loadModelMetrics,
-		} {
-			if err := load(tx, page, ids); err != nil {
-				return nil, err
-			}
+		if err := tx.Select(
+			selectModelTags(page, ids), selectModelParams(page, ids), selectModelMetrics(page, ids),
+		); err != nil {
+			return nil, fmt.Errorf("reading tags, params and metrics of logged models: %w", err)
 		}
 	}
 
@@ -85,53 +83,50 @@ func loggedModelMessage(m schema.LoggedModel) *protos.LoggedModel {
 	}
 }
 
-// ofModels is the end of a query for what belongs to models.
-func ofModels(ids []any) string {
-	return " WHERE model_id IN (?" + strings.Repeat(", ?", len(ids)-1) + ")"
+// ofModels reads what belongs to models; row is called for each row with its Scan.
+func ofModels(ids []any, row func(scan func(...any) error) error, query string) database.Selection {
+	return database.Selection{
+		Statement: database.Statement{
+			Query: query + " WHERE model_id IN (?" + strings.Repeat(", ?", len(ids)-1) + ")", Args: ids,
+		},
+		Row: row,
+	}
 }
 
-func loadModelTags(tx *database.Tx, models map[string]*protos.LoggedModel, ids []any) error {
-	if _, err := database.Query(tx, func(scan func(...any) error) (struct{}, error) {
+func selectModelTags(models map[string]*protos.LoggedModel, ids []any) database.Selection {
+	return ofModels(ids, func(scan func(...any) error) error {
 		var id string
 
 		tag := &protos.LoggedModelTag{}
 		if err := scan(&id, &tag.Key, &tag.Value); err != nil {
-			return struct{}{}, err
+			return err
 		}
 
 		info := models[id].GetInfo()
 		info.Tags = append(info.Tags, tag)
 
-		return struct{}{}, nil
-	}, "SELECT model_id, tag_key, tag_value FROM logged_model_tags"+ofModels(ids), ids...); err != nil {
-		return fmt.Errorf("reading the tags of logged models: %w", err)
-	}
-
-	return nil
+		return nil
+	}, "SELECT model_id, tag_key, tag_value FROM logged_model_tags")
 }
 
-func loadModelParams(tx *database.Tx, models map[string]*protos.LoggedModel, ids []any) error {
-	if _, err := database.Query(tx, func(scan func(...any) error) (struct{}, error) {
+func selectModelParams(models map[string]*protos.LoggedModel, ids []any) database.Selection {
+	return ofModels(ids, func(scan func(...any) error) error {
 		var id string
 
 		param := &protos.LoggedModelParameter{}
 		if err := scan(&id, &param.Key, &param.Value); err != nil {
-			return struct{}{}, err
+			return err
 		}
 
 		data := models[id].GetData()
 		data.Params = append(data.Params, param)
 
-		return struct{}{}, nil
-	}, "SELECT model_id, param_key, param_value FROM logged_model_params"+ofModels(ids), ids...); err != nil {
-		return fmt.Errorf("reading the params of logged models: %w", err)
-	}
-
-	return nil
+		return nil
+	}, "SELECT model_id, param_key, param_value FROM logged_model_params")
 }
 
-func loadModelMetrics(tx *database.Tx, models map[string]*protos.LoggedModel, ids []any) error {
-	if _, err := database.Query(tx, func(scan func(...any) error) (struct{}, error) {
+func selectModelMetrics(models map[string]*protos.LoggedModel, ids []any) database.Selection {
+	return ofModels(ids, func(scan func(...any) error) error {
 		var (
 			id, run      string
 			name, digest *string
@@ -139,16 +134,16 @@ func loadModelMetrics(tx *database.Tx, models map[string]*protos.LoggedModel, id
 
 		metric := &protos.Metric{ModelId: &id, RunId: &run}
 		if err := scan(&id, &metric.Key, &metric.Timestamp, &metric.Step, &metric.Value, &run, &name, &digest); err != nil {
-			return struct{}{}, err
+			return err
 		}
 
 		if metric.Value == nil {
-			return struct{}{}, fmt.Errorf("metric %s of logged model %s has no value: %w", metric.GetKey(), id,
+			return fmt.Errorf("metric %s of logged model %s has no value: %w", metric.GetKey(), id,
 				errUnreadableModel)
 		}
 
 		if err := checkMetricDataset(deref(name), deref(digest)); err != nil {
-			return struct{}{}, err
+			return err
 		}
 
 		if deref(name) != "" {
@@ -158,13 +153,9 @@ func loadModelMetrics(tx *database.Tx, models map[string]*protos.LoggedModel, id
 		data := models[id].GetData()
 		data.Metrics = append(data.Metrics, metric)
 
-		return struct{}{}, nil
+		return nil
 	}, "SELECT model_id, metric_name, metric_timestamp_ms, metric_step, metric_value, run_id, dataset_name, "+
-		"dataset_digest FROM logged_model_metrics"+ofModels(ids), ids...); err != nil {
-		return fmt.Errorf("reading the metrics of logged models: %w", err)
-	}
-
-	return nil
+		"dataset_digest FROM logged_model_metrics")
 }
 
 func errNoLoggedModel(id string) error {
