@@ -43,6 +43,13 @@ func Collect[T any](
 	}
 }
 
+// Value reads a row of one column.
+func Value[T any](scan func(...any) error) (value T, err error) {
+	err = scan(&value)
+
+	return value, err
+}
+
 // Query collects the rows of a query.
 func Query[T any](
 	tx *Tx, scan func(scan func(...any) error) (T, error), query string, args ...any,

@@ -128,11 +128,7 @@ func (s *Store) errNameTaken(tx *database.Tx, name string, tags []*protos.Regist
 
 // promptTag reads the value of the tag that marks prompts; none without it.
 func (s *Store) promptTag(tx *database.Tx, name string) ([]*string, error) {
-	values, err := database.Query(tx, func(scan func(...any) error) (value *string, err error) {
-		err = scan(&value)
-
-		return value, err
-	}, s.sql.promptTag, workspace, name, PromptTag)
+	values, err := database.Query(tx, database.Value[*string], s.sql.promptTag, workspace, name, PromptTag)
 	if err != nil {
 		return nil, fmt.Errorf("looking whether a model is a prompt: %w", err)
 	}
@@ -145,19 +141,22 @@ func (s *Store) promptTag(tx *database.Tx, name string) ([]*string, error) {
 func (s *Store) GetRegisteredModel(
 	ctx context.Context, request *protos.GetRegisteredModel,
 ) (*protos.GetRegisteredModel_Response, error) {
-	name := request.GetName()
-	if err := checkModelName(name); err != nil {
-		return nil, err
-	}
-
-	found, err := database.Read(ctx, s.db, func(tx *database.Tx) (*model, error) {
-		return s.loadModel(name, tx.SelectLast)
-	})
+	found, err := s.getModel(ctx, request.GetName())
 	if err != nil {
 		return nil, err
 	}
 
 	return &protos.GetRegisteredModel_Response{RegisteredModel: found}, nil
+}
+
+func (s *Store) getModel(ctx context.Context, name string) (*model, error) {
+	if err := checkModelName(name); err != nil {
+		return nil, err
+	}
+
+	return database.Read(ctx, s.db, func(tx *database.Tx) (*model, error) {
+		return s.loadModel(name, tx.SelectLast)
+	})
 }
 
 // loadModel reads a model with its tags, aliases and the latest version in each stage, by the
@@ -310,11 +309,7 @@ func (s *Store) DeleteRegisteredModel(
 
 // lockModel takes a model's row; found gets its name, if there is one.
 func (s *Store) lockModel(name string, found *[]string) database.Selection {
-	return database.Collect(found, func(scan func(...any) error) (name string, err error) {
-		err = scan(&name)
-
-		return name, err
-	}, s.sql.lockModel, workspace, name)
+	return database.Collect(found, database.Value[string], s.sql.lockModel, workspace, name)
 }
 
 // IsPrompt tells whether a registered model is a prompt (RegisteredModel._is_prompt). Errors:
@@ -332,11 +327,7 @@ func (s *Store) IsPrompt(ctx context.Context, name string) (bool, error) {
 
 		if err := tx.SelectLast(
 			database.Collect(&found, scanModel, s.sql.model, workspace, name),
-			database.Collect(&values, func(scan func(...any) error) (value *string, err error) {
-				err = scan(&value)
-
-				return value, err
-			}, s.sql.promptTag, workspace, name, PromptTag),
+			database.Collect(&values, database.Value[*string], s.sql.promptTag, workspace, name, PromptTag),
 		); err != nil {
 			return false, fmt.Errorf("looking whether model %s is a prompt: %w", name, err)
 		}

@@ -41,14 +41,7 @@ func canonicalStage(text string) (string, error) {
 func (s *Store) GetLatestVersions(
 	ctx context.Context, request *protos.GetLatestVersions,
 ) (*protos.GetLatestVersions_Response, error) {
-	name := request.GetName()
-	if err := checkModelName(name); err != nil {
-		return nil, err
-	}
-
-	found, err := database.Read(ctx, s.db, func(tx *database.Tx) (*model, error) {
-		return s.loadModel(name, tx.SelectLast)
-	})
+	found, err := s.getModel(ctx, request.GetName())
 	if err != nil {
 		return nil, err
 	}

@@ -92,11 +92,8 @@ func (s *Store) nextVersion(tx *database.Tx, name string, now int64) (int64, err
 
 	if err := tx.Select(
 		database.Collect(&found, scanModel, s.sql.model, workspace, name),
-		database.Collect(&highest, func(scan func(...any) error) (number *int64, err error) {
-			err = scan(&number)
-
-			return number, err
-		}, "SELECT MAX(version) FROM model_versions"+ofModel, workspace, name),
+		database.Collect(&highest, database.Value[*int64], "SELECT MAX(version) FROM model_versions"+ofModel,
+			workspace, name),
 	); err != nil {
 		return 0, fmt.Errorf("reading the highest version of model %s: %w", name, err)
 	}

@@ -486,11 +486,7 @@ func deleteAssessmentsOfExperiment(tx *database.Tx, id int64) error {
 		return nil
 	}
 
-	runIDs, err := database.Query(tx, func(scan func(...any) error) (id string, err error) {
-		err = scan(&id)
-
-		return id, err
-	}, "SELECT run_uuid FROM runs WHERE experiment_id = ?", id)
+	runIDs, err := database.Query(tx, database.Value[string], "SELECT run_uuid FROM runs WHERE experiment_id = ?", id)
 	if err != nil {
 		return fmt.Errorf("listing the runs of experiment %d: %w", id, err)
 	}

@@ -215,8 +215,8 @@ func checkLatestKeys(tx *database.Tx, runID string, newest [][]any) error {
 			keys[i] = row[0]
 		}
 
-		found, err := database.Query(tx, scanText, "SELECT "+keyColumn+" FROM latest_metrics WHERE "+keyColumn+" IN (?"+
-			strings.Repeat(", ?", len(keys)-1)+") AND run_uuid = ?", append(keys, runID)...)
+		found, err := database.Query(tx, database.Value[string], "SELECT "+keyColumn+" FROM latest_metrics WHERE "+
+			keyColumn+" IN (?"+strings.Repeat(", ?", len(keys)-1)+") AND run_uuid = ?", append(keys, runID)...)
 		if err != nil {
 			return fmt.Errorf("reading the latest metrics of run %s: %w", runID, err)
 		}

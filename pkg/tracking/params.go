@@ -52,7 +52,7 @@ func hasParam(tx *database.Tx, runID string, p param) (bool, error) {
 		return false, nil
 	}
 
-	_, err := database.QueryRow(tx, scanText, "SELECT run_uuid FROM params WHERE "+tx.Dialect().Quote("key")+
+	_, err := database.QueryRow(tx, database.Value[string], "SELECT run_uuid FROM params WHERE "+tx.Dialect().Quote("key")+
 		" = ? AND value = ? AND run_uuid = ?", p.key, p.value, runID)
 
 	switch {

@@ -138,13 +138,6 @@ func planned(statement string) []database.Selection {
 	return []database.Selection{{Statement: database.Statement{Query: statement}}}
 }
 
-// scanText reads a row of one text.
-func scanText(scan func(...any) error) (text string, err error) {
-	err = scan(&text)
-
-	return text, err
-}
-
 // runID is the run that a request names: clients before MLflow 1.0 called it run_uuid.
 func runID(request interface {
 	GetRunId() string
