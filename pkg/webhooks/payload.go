@@ -1,7 +1,6 @@
 package webhooks
 
 import (
-	"bytes"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
@@ -10,9 +9,10 @@ import (
 	"net/http"
 	"strconv"
 	"time"
-	"unicode/utf8"
 
 	"github.com/google/uuid"
+
+	"github.com/mlflow/mlflow-go/pkg/codec"
 )
 
 // The headers of a delivery (mlflow.webhooks.constants).
@@ -68,62 +68,17 @@ func encodePayload(event event, data []byte, now time.Time) []byte {
 		event.entity, event.action, now.UTC().Format(layout), data)
 }
 
-// encodeData makes JSON of an event's payload, spelled as Python's json.dumps would: a space after
-// each comma and colon, and ASCII alone.
+// encodeData makes JSON of an event's payload, spelled as Python's json.dumps would.
 func encodeData(payload any) ([]byte, error) {
-	var buffer bytes.Buffer
-
-	encoder := json.NewEncoder(&buffer)
-	encoder.SetEscapeHTML(false)
-
-	if err := encoder.Encode(payload); err != nil {
+	plain, err := json.Marshal(payload)
+	if err != nil {
 		return nil, fmt.Errorf("encoding the payload: %w", err)
 	}
 
-	plain := bytes.TrimSpace(buffer.Bytes())
-	spelled := make([]byte, 0, len(plain)+len(plain)/4)
-	inString := false
-
-	for i := 0; i < len(plain); {
-		char, size := utf8.DecodeRune(plain[i:])
-
-		switch {
-		case char == '\\': // and what it escapes
-			size++
-			spelled = append(spelled, plain[i:i+size]...)
-		case char >= '\x7f':
-			spelled = appendEscaped(spelled, char)
-		case !inString && (char == ',' || char == ':'):
-			spelled = append(spelled, plain[i], ' ')
-		default:
-			spelled = append(spelled, plain[i])
-		}
-
-		if char == '"' {
-			inString = !inString
-		}
-
-		i += size
+	value, err := codec.Parse(string(plain))
+	if err != nil {
+		return nil, fmt.Errorf("encoding the payload: %w", err)
 	}
 
-	return spelled, nil
-}
-
-// appendEscaped appends a character outside ASCII as JSON's escapes of UTF-16.
-func appendEscaped(to []byte, char rune) []byte {
-	const (
-		plane = 0x10000
-		high  = 0xd800
-		low   = 0xdc00
-		bits  = 10
-		mask  = 1<<bits - 1
-	)
-
-	if char < plane {
-		return fmt.Appendf(to, `\u%04x`, char)
-	}
-
-	char -= plane
-
-	return fmt.Appendf(to, `\u%04x\u%04x`, high+char>>bits, low+char&mask)
+	return codec.AppendJSON(nil, value), nil
 }
