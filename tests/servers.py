@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -13,7 +14,7 @@ import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import requests
 import sqlalchemy
@@ -21,10 +22,19 @@ import sqlalchemy
 STOCK = (sys.executable, "-m", "mlflow", "server")
 OURS = (str(Path(sys.executable).with_name("mlflow-go")), "server")
 START_LIMIT = 120.0
-#: By kind of database: the variable with a server's URI, the driver, and how databases are made.
+
+
+class _DatabaseServer(NamedTuple):
+    """A database server for tests: the variable with its URI, the driver, and how databases are made."""
+
+    variable: str
+    driver: str
+    options: str
+
+
 _SERVERS = {
-    "postgresql": ("MLFLOW_GO_TEST_POSTGRES", "postgresql+psycopg2", ""),
-    "mysql": ("MLFLOW_GO_TEST_MYSQL", "mysql+pymysql", "CHARACTER SET utf8mb4"),
+    "postgresql": _DatabaseServer("MLFLOW_GO_TEST_POSTGRES", "postgresql+psycopg2", ""),
+    "mysql": _DatabaseServer("MLFLOW_GO_TEST_MYSQL", "mysql+pymysql", "CHARACTER SET utf8mb4"),
 }
 
 
@@ -134,13 +144,33 @@ def fresh_database(kind: str, directory: Path) -> str:
     if kind == "sqlite":
         directory.mkdir(parents=True, exist_ok=True)
         return f"sqlite:///{directory}/mlflow.db"
-    variable, driver, options = _SERVERS[kind]
-    uri = os.environ.get(variable)
-    assert uri, f"{variable} must name a server; `python3 dev.py test` starts one"
-    server = sqlalchemy.make_url(uri).set(drivername=driver)
+    return _create_database(kind, _SERVERS[kind].options)
+
+
+def copy_database(database: str, directory: Path) -> str:
+    """Copy a database that nobody uses and return the copy's URI.
+
+    Args:
+        database: URI of a file of SQLite's, or of a database of PostgreSQL's.
+        directory: Where an SQLite file goes.
+    """
+    source = sqlalchemy.make_url(database)
+    if source.get_backend_name() == "sqlite":
+        assert source.database
+        directory.mkdir(parents=True, exist_ok=True)
+        copy = shutil.copy(source.database, directory)
+        return f"sqlite:///{copy}"
+    return _create_database("postgresql", f"TEMPLATE {source.database}")
+
+
+def _create_database(kind: str, options: str) -> str:
+    server = _SERVERS[kind]
+    uri = os.environ.get(server.variable)
+    assert uri, f"{server.variable} must name a server; `python3 dev.py test` starts one"
+    url = sqlalchemy.make_url(uri).set(drivername=server.driver)
     name = f"test_{uuid.uuid4().hex[:12]}"
-    engine = sqlalchemy.create_engine(server)
+    engine = sqlalchemy.create_engine(url)
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(sqlalchemy.text(f"CREATE DATABASE {name} {options}"))
     engine.dispose()
-    return server.set(database=name).render_as_string(hide_password=False)
+    return url.set(database=name).render_as_string(hide_password=False)

@@ -4,6 +4,7 @@ package tracking_test
 
 import (
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -19,27 +20,42 @@ const (
 	seededPoints = 1000
 	seededValues = 5 // metrics and params of each run, beside three tags
 	historyRun   = "00000000000000000000000000000000"
+
+	largeRuns   = 16 // in an experiment of their own
+	largeValues = 20
+
+	seededExperiments = 120
 )
 
 // seed fills experiment 0 as an experiment of medium size: runs started one after the other, and
-// one of them with a metric of many points.
+// one of them with a metric of many points. Experiment 1 has the runs of more metrics and params.
 func seed(b *testing.B, db *database.DB) {
 	b.Helper()
 	require.NoError(b, db.Write(b.Context(), func(tx *database.Tx) error {
+		experiments := make([][]any, 0, seededExperiments)
 		runs := make([][]any, 0, seededRuns)
 		metrics := make([][]any, 0, seededRuns*seededValues)
 		params := make([][]any, 0, seededRuns*seededValues)
 		tags := make([][]any, 0, seededRuns*3)
 		points := make([][]any, 0, seededPoints)
 
-		for i := range seededRuns {
-			id := seededRun(i)
+		for i := 1; i <= seededExperiments; i++ {
+			name := "experiment-" + strconv.Itoa(i)
+			experiments = append(experiments, []any{i, name, "mlflow-artifacts:/" + name, "active", i, i})
+		}
+
+		for i := range seededRuns + largeRuns {
+			id, experiment, values := seededRun(i), 0, seededValues
+			if i >= seededRuns {
+				id, experiment, values = largeRun(i-seededRuns), 1, largeValues
+			}
+
 			runs = append(runs, []any{
 				id, "run-" + strconv.Itoa(i), "me", "FINISHED", 1_700_000_000_000 + int64(i)*1000, "active",
-				"mlflow-artifacts:/0/" + id + "/artifacts", 0,
+				"mlflow-artifacts:/0/" + id + "/artifacts", experiment,
 			})
 
-			for k := range seededValues {
+			for k := range values {
 				key := strconv.Itoa(k + 1)
 				metrics = append(metrics, []any{"m" + key, float64((i*7919)%1000) / 1000, 1_700_000_000_000, 0, false, id})
 				params = append(params, []any{"p" + key, []string{"x", "y", "z", "w"}[i%4], id})
@@ -59,6 +75,9 @@ func seed(b *testing.B, db *database.DB) {
 			columns []string
 			rows    [][]any
 		}{
+			{"experiments", []string{
+				"experiment_id", "name", "artifact_location", "lifecycle_stage", "creation_time", "last_update_time",
+			}, experiments},
 			{"runs", []string{
 				"run_uuid", "name", "user_id", "status", "start_time", "lifecycle_stage", "artifact_uri", "experiment_id",
 			}, runs},
@@ -90,6 +109,10 @@ func seededRun(i int) string {
 	id := strconv.Itoa(i * 7919 % seededRuns)
 
 	return historyRun[:len(historyRun)-len(id)] + id
+}
+
+func largeRun(i int) string {
+	return strings.Repeat("f", len(historyRun)-1) + strconv.FormatInt(int64(i), largeRuns)
 }
 
 func BenchmarkSearchRuns(b *testing.B) {
@@ -126,9 +149,18 @@ func BenchmarkGetMetricHistory(b *testing.B) {
 	})
 }
 
+func BenchmarkSearchExperiments(b *testing.B) {
+	benchmarkOn(b, seed, func(store *tracking.Store, _ string, _ int64) error {
+		found, err := store.SearchExperiments(b.Context(), &protos.SearchExperiments{MaxResults: new(int64(100))})
+		require.Len(b, found.GetExperiments(), 100)
+
+		return err
+	})
+}
+
 func BenchmarkGetSeededRun(b *testing.B) {
 	benchmarkOn(b, seed, func(store *tracking.Store, _ string, n int64) error {
-		_, err := store.GetRun(b.Context(), &protos.GetRun{RunId: new(seededRun(int(n % seededRuns)))})
+		_, err := store.GetRun(b.Context(), &protos.GetRun{RunId: new(largeRun(int(n % largeRuns)))})
 
 		return err
 	})

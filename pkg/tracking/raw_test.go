@@ -56,20 +56,21 @@ func benchmarkRawWrite(b *testing.B, write func(tx *database.Tx, runID string, n
 	})
 }
 
-func dropRow(scan func(...any) error, columns int) error {
+// dropped is a destination for what nobody wants.
+type dropped struct{}
+
+func (dropped) Scan(any) error { return nil }
+
+// raw is a query whose rows have so many columns, which are read and dropped.
+func raw(columns int, query string, args ...any) database.Selection {
 	values := make([]any, columns)
 	for i := range values {
-		values[i] = new(any)
+		values[i] = dropped{}
 	}
 
-	return scan(values...)
-}
-
-// raw is a query whose rows have so many columns.
-func raw(columns int, query string, args ...any) database.Selection {
 	return database.Selection{
 		Statement: database.Statement{Query: query, Args: args},
-		Row:       func(scan func(...any) error) error { return dropRow(scan, columns) },
+		Row:       func(scan func(...any) error) error { return scan(values...) },
 	}
 }
 
@@ -178,13 +179,13 @@ func rawRuns(tx *database.Tx, ids []any) []database.Selection {
 	}
 }
 
+// benchmarkRawSearch measures a search; KEY in the joins is the column.
 func benchmarkRawSearch(b *testing.B, joins string) {
 	b.Helper()
-
-	statement := "SELECT r.run_uuid FROM runs r" + joins + " WHERE r.experiment_id IN (0) AND r.lifecycle_stage = 'active' " +
-		"ORDER BY r.start_time DESC, r.run_uuid LIMIT 101"
-
 	benchmarkDB(b, seed, func(db *database.DB, _ string, _ int64) error {
+		statement := "SELECT r.run_uuid FROM runs r" + strings.ReplaceAll(joins, "KEY", db.Dialect().Quote("key")) +
+			" WHERE r.experiment_id IN (0) AND r.lifecycle_stage = 'active' ORDER BY r.start_time DESC, r.run_uuid LIMIT 101"
+
 		return db.Read(b.Context(), func(tx *database.Tx) error {
 			var ids []any
 
@@ -210,8 +211,8 @@ func benchmarkRawSearch(b *testing.B, joins string) {
 func BenchmarkRawSearchRuns(b *testing.B) { benchmarkRawSearch(b, "") }
 
 func BenchmarkRawSearchRunsFilter(b *testing.B) {
-	benchmarkRawSearch(b, ` JOIN latest_metrics m ON m.run_uuid = r.run_uuid AND m."key" = 'm1' AND m.value > 0.5
-	JOIN params p ON p.run_uuid = r.run_uuid AND p."key" = 'p1' AND p.value = 'x'`)
+	benchmarkRawSearch(b, " JOIN latest_metrics m ON m.run_uuid = r.run_uuid AND m.KEY = 'm1' AND m.value > 0.5"+
+		" JOIN params p ON p.run_uuid = r.run_uuid AND p.KEY = 'p1' AND p.value = 'x'")
 }
 
 func BenchmarkRawGetMetricHistory(b *testing.B) {
@@ -228,7 +229,35 @@ func BenchmarkRawGetMetricHistory(b *testing.B) {
 func BenchmarkRawGetSeededRun(b *testing.B) {
 	benchmarkDB(b, seed, func(db *database.DB, _ string, n int64) error {
 		return db.Read(b.Context(), func(tx *database.Tx) error {
-			return tx.SelectLast(rawRuns(tx, []any{seededRun(int(n % seededRuns))})...)
+			return tx.SelectLast(rawRuns(tx, []any{largeRun(int(n % largeRuns))})...)
+		})
+	})
+}
+
+func BenchmarkRawSearchExperiments(b *testing.B) {
+	benchmarkDB(b, seed, func(db *database.DB, _ string, _ int64) error {
+		return db.Read(b.Context(), func(tx *database.Tx) error {
+			var ids []any
+
+			if err := tx.Select(database.Selection{
+				Statement: database.Statement{Query: "SELECT experiment_id, name, artifact_location, lifecycle_stage, " +
+					"creation_time, last_update_time, workspace FROM experiments WHERE lifecycle_stage = 'active' " +
+					"ORDER BY last_update_time DESC, experiment_id LIMIT 101"},
+				Row: func(scan func(...any) error) error {
+					var id int64
+
+					d := dropped{}
+					err := scan(&id, d, d, d, d, d, d)
+					ids = append(ids, id)
+
+					return err
+				},
+			}); err != nil {
+				return err
+			}
+
+			return tx.SelectLast(raw(3, "SELECT experiment_id, "+tx.Dialect().Quote("key")+", value FROM experiment_tags "+
+				"WHERE experiment_id IN (?"+strings.Repeat(", ?", len(ids)-1)+")", ids...))
 		})
 	})
 }

@@ -1,7 +1,8 @@
 """Measure mlflow-go beside stock MLflow on this machine, in one run: ``python -m tests.bench``.
 
-For each database, both servers are started in turn on fresh databases, seeded alike, and loaded
-by 16 clients; the tables give start-up time, memory, requests per second and the ratios.
+For each kind of database one is seeded, and each server is loaded by 16 clients on a copy of it. The tables
+give start-up time, memory, requests per second, ratios, and the raw limit: what the same statements in the
+best grouping reach in a tight loop, without HTTP.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.bench import earlier, raw
 from tests.reliability.processes import MARK, marked, peak_memory, shared_memory
-from tests.servers import OURS, STOCK, fresh_database, running
+from tests.servers import OURS, STOCK, copy_database, fresh_database, running
 
 _LOAD = Path(__file__).with_name("load")
 _OPERATIONS = (
@@ -38,110 +40,138 @@ _OPERATIONS = (
     "search_model_versions",
 )
 _NATIVE = "/api/2.0/mlflow/experiments/get?experiment_id=0"
+#: Python answers it on both sides.
+_FALLBACK = "/api/3.0/mlflow/scorers/list?experiment_id=0"
 
 
 @dataclass
 class Measured:
     """What was seen of one server on one database; times in seconds, memory in bytes."""
 
+    new_health: float = 0.0
+    new_answer: float = 0.0
     health: float = 0.0
-    first_answer: float = 0.0
-    restart_health: float = 0.0
-    restart_first_answer: float = 0.0
+    answer: float = 0.0
     idle_tree: int = 0
-    server_peak: int = 0
+    peak: int = 0
     processes: int = 0
     operations: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
-def measure(
-    command: tuple[str, ...],
-    database: str,
-    directory: Path,
-    load: Path,
-    arguments: argparse.Namespace,
-) -> Measured:
-    """Start a server twice, on a new database and on the now existing one, and load it.
+class Load:
+    """The load generator.
 
     Args:
-        command: ``STOCK`` or ``OURS``.
-        database: URI of an empty database.
-        directory: Where the server runs.
-        load: The load generator's executable.
+        folder: Where it is built.
         arguments: What was asked for on the command line.
     """
+
+    def __init__(self, folder: Path, arguments: argparse.Namespace) -> None:
+        self._program = folder / "load"
+        self.asked = arguments
+        subprocess.run(["go", "build", "-o", self._program, "."], cwd=_LOAD, check=True)
+
+    def seed(self, url: str) -> None:
+        """Make what the operations need; it is found again."""
+        subprocess.run(self._command(url, "none"), check=True)
+
+    def run_all(self, url: str) -> dict[str, dict[str, Any]]:
+        """Run the operations one after the other and return what was measured of each."""
+        return {operation: self._run(url, operation) for operation in self.asked.operations}
+
+    def _run(self, url: str, operation: str) -> dict[str, Any]:
+        print(f"  {operation}", flush=True)
+        done = subprocess.run([*self._command(url, operation), "-json"], capture_output=True, text=True)
+        if done.returncode:
+            print(done.stdout, done.stderr, flush=True)
+        return next(json.loads(line) for line in reversed(done.stdout.splitlines()) if line.startswith("{"))
+
+    def _command(self, url: str, operations: str) -> list[str]:
+        return [
+            *(str(self._program), "-base", url, "-ops", operations, "-c", str(self.asked.clients)),
+            *("-d", f"{self.asked.seconds}s", "-seed-runs", str(self.asked.seed_runs), "-seed-traces", "0"),
+        ]
+
+
+def start_up(command: tuple[str, ...], database: str, directory: Path) -> tuple[float, float]:
+    """Start a server; give the seconds until its first answers to /health and to a request of data."""
+    began = time.monotonic()
+    with running(command, directory, database=database, wait=False) as server:
+        server.wait()
+        health = time.monotonic() - began
+        server.wait(_NATIVE)
+        return health, time.monotonic() - began
+
+
+def measure(command: tuple[str, ...], kind: str, seeded: str, directory: Path, load: Load) -> Measured:
+    """Start a server on a new database and on a copy of the seeded one, and load it there."""
     seen = Measured()
-    for again in (False, True):
-        mark = uuid.uuid4().hex
-        began = time.monotonic()
-        with running(command, directory, database=database, environment={MARK: mark}, wait=False) as server:
-            server.wait()
-            health = time.monotonic() - began
-            server.wait(_NATIVE)
-            first = time.monotonic() - began
-            if not again:
-                seen.health, seen.first_answer = health, first
-                continue
-            seen.restart_health, seen.restart_first_answer = health, first
-            server.wait("/api/3.0/mlflow/scorers/list?experiment_id=0")
-            time.sleep(arguments.settle)
-            processes = marked(mark)
-            seen.processes = len(processes)
-            seen.idle_tree = sum(map(shared_memory, processes))
-            for operation in arguments.operations:
-                print(f"  {operation}", flush=True)
-                seen.operations[operation] = run_load(load, server.url, operation, arguments)
-            root = [pid for pid, text in processes.items() if "mlflow-go-server" in text]
-            seen.server_peak = peak_memory(root[0]) if root else sum(map(peak_memory, marked(mark)))
+    new = fresh_database(kind, directory / "new")
+    seen.new_health, seen.new_answer = start_up(command, new, directory)
+    mark = uuid.uuid4().hex
+    database = copy_database(seeded, directory)
+    seen.health, seen.answer = start_up(command, database, directory)
+    with running(command, directory, database=database, environment={MARK: mark}) as server:
+        server.wait(_FALLBACK)
+        time.sleep(load.asked.settle)
+        processes = marked(mark)
+        seen.processes = len(processes)
+        seen.idle_tree = sum(map(shared_memory, processes))
+        seen.operations = load.run_all(server.url)
+        root = [pid for pid, text in processes.items() if "mlflow-go-server" in text]
+        seen.peak = peak_memory(root[0]) if root else sum(map(peak_memory, marked(mark)))
     return seen
 
 
-def run_load(load: Path, url: str, operation: str, arguments: argparse.Namespace) -> dict[str, Any]:
-    """Run one operation of the load generator and return what it measured."""
-    done = subprocess.run(
-        [
-            *(load, "-base", url, "-ops", operation, "-c", str(arguments.clients), "-json"),
-            *("-d", f"{arguments.seconds}s", "-seed-runs", str(arguments.seed_runs), "-seed-traces", "0"),
-        ],
-        capture_output=True,
-        text=True,
-    )
-    if done.returncode:
-        print(done.stdout, done.stderr, flush=True)
-    return next(json.loads(line) for line in reversed(done.stdout.splitlines()) if line.startswith("{"))
+def seed(kind: str, directory: Path, load: Load) -> str:
+    """Fill a database through our server, which is quickest, and return its URI.
+
+    A file keeps SQLite's rollback journal, which stock MLflow would have left it.
+    """
+    database = fresh_database(kind, directory)
+    with running(OURS, directory, "--go-opts", "sqlite_journal=keep", database=database) as server:
+        load.seed(server.url)
+    return database
 
 
-def report(database: str, stock: Measured, ours: Measured) -> None:
-    """Print one database's tables in Markdown."""
+def report(kind: str, stock: Measured, ours: Measured, others: dict[str, dict[str, float]]) -> None:
+    """Print one kind of database's tables in Markdown.
+
+    Args:
+        kind: The kind of database.
+        stock: What was seen of stock MLflow.
+        ours: What was seen of mlflow-go.
+        others: Requests or calls per second by operation, by the name of their column.
+    """
     mib = 1 << 20
-    print(f"\n## {database}\n\n| | stock | mlflow-go | stock / ours |\n|---|---|---|---|")
+    print(f"\n## {kind}\n\n| | stock | mlflow-go | stock / ours |\n|---|---|---|---|")
     for name, theirs, own in (
-        ("new database: first /health, s", stock.health, ours.health),
-        ("new database: first experiments/get, s", stock.first_answer, ours.first_answer),
-        ("existing database: first /health, s", stock.restart_health, ours.restart_health),
-        (
-            "existing database: first experiments/get, s",
-            stock.restart_first_answer,
-            ours.restart_first_answer,
-        ),
+        ("new database: first /health, s", stock.new_health, ours.new_health),
+        ("new database: first experiments/get, s", stock.new_answer, ours.new_answer),
+        ("existing database: first /health, s", stock.health, ours.health),
+        ("existing database: first experiments/get, s", stock.answer, ours.answer),
         ("whole tree, idle, proportional, MiB", stock.idle_tree / mib, ours.idle_tree / mib),
         ("processes", stock.processes, ours.processes),
-        (
-            "server under load, peak, MiB (ours: the Go process)",
-            stock.server_peak / mib,
-            ours.server_peak / mib,
-        ),
+        ("server under load, peak, MiB (ours: the Go process)", stock.peak / mib, ours.peak / mib),
     ):
         print(f"| {name} | {theirs:.2f} | {own:.2f} | {theirs / own if own else 0:.1f} |")
-    print("\n| operation | stock req/s | ours req/s | ratio | stock p50/p99 ms | ours p50/p99 ms | errors |")
-    print("|---|---|---|---|---|---|---|")
+    names = "".join(f" {name} |" for name in others)
+    print(
+        f"\n| operation | stock req/s | ours req/s | ratio |{names}"
+        " stock p50/p99 ms | ours p50/p99 ms | errors |"
+    )
+    print("|---|---|---|---|" + "---|" * len(others) + "---|---|---|")
     for name, own in ours.operations.items():
         theirs = stock.operations[name]
         ratio = own["rps"] / theirs["rps"] if theirs["rps"] else 0.0
+        columns = "".join(
+            f" {column[name]:.0f} (ours {own['rps'] / column[name]:.0%}) |" if column.get(name) else " |"
+            for column in others.values()
+        )
         print(
-            f"| {name} | {theirs['rps']:.0f} | {own['rps']:.0f} | {ratio:.1f} "
-            f"| {theirs['p50_ms']:.1f} / {theirs['p99_ms']:.1f} | {own['p50_ms']:.1f} / {own['p99_ms']:.1f} "
-            f"| {theirs['errors']} / {own['errors']} |"
+            f"| {name} | {theirs['rps']:.0f} | {own['rps']:.0f} | {ratio:.1f} |{columns}"
+            f" {theirs['p50_ms']:.1f} / {theirs['p99_ms']:.1f} | {own['p50_ms']:.1f} / {own['p99_ms']:.1f}"
+            f" | {theirs['errors']} / {own['errors']} |"
         )
 
 
@@ -154,20 +184,27 @@ def main() -> None:
     parser.add_argument("--operations", nargs="+", default=list(_OPERATIONS), choices=_OPERATIONS)
     parser.add_argument("--clients", type=int, default=16)
     parser.add_argument("--seconds", type=int, default=int(os.environ.get("MLFLOW_GO_BENCH_SECONDS", "8")))
-    parser.add_argument("--seed-runs", type=int, default=int(os.environ.get("MLFLOW_GO_BENCH_RUNS", "2000")))
+    parser.add_argument("--seed-runs", type=int, default=int(os.environ.get("MLFLOW_GO_BENCH_RUNS", "10000")))
     parser.add_argument("--settle", type=int, default=10, help="seconds before idle memory is read")
+    parser.add_argument("--no-raw", action="store_true", help="leave the raw limit out")
+    parser.add_argument("--no-earlier", action="store_true", help="leave mlflow-go-backend out")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="mlflow-go-bench-") as folder:
-        load = Path(folder) / "load"
-        subprocess.run(["go", "build", "-o", load, "."], cwd=_LOAD, check=True)
+        load = Load(Path(folder), arguments)
         for kind in arguments.databases:
+            seeded = seed(kind, Path(folder) / kind / "seed", load)
             measured = []
             for name, command in (("stock", STOCK), ("ours", OURS)):
                 print(f"{kind}, {name}", flush=True)
-                directory = Path(folder) / kind / name
-                database = fresh_database(kind, directory)
-                measured.append(measure(command, database, directory, load, arguments))
-            report(kind, *measured)
+                measured.append(measure(command, kind, seeded, Path(folder) / kind / name, load))
+            others: dict[str, dict[str, float]] = {}
+            if not arguments.no_earlier:
+                print(f"{kind}, mlflow-go-backend", flush=True)
+                others["mlflow-go-backend"] = earlier.measure(kind, Path(folder) / kind / "earlier", load)
+            if not arguments.no_raw:
+                print(f"{kind}, raw", flush=True)
+                others["raw calls/s"] = raw.measure(kind, arguments.seconds)
+            report(kind, *measured, others)
 
 
 if __name__ == "__main__":
