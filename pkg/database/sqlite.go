@@ -191,6 +191,8 @@ func sqliteSession(file string, busy time.Duration, readOnly bool) sqliteConnect
 		"_synchronous":         {"FULL"},
 		"_stmt_cache_size":     {strconv.Itoa(statementCache)},
 		"_cache_size":          {strconv.Itoa(-pageCache)},
+		// A connection is in the hands of one goroutine at a time, so that SQLite needs no locks of its own.
+		"_mutex": {"no"},
 	}
 	if readOnly {
 		settings.Set("_query_only", "1")

@@ -1,6 +1,7 @@
 package tracking
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -395,6 +396,24 @@ func (s *Store) GetMetricHistory(
 	return response, nil
 }
 
+// inHistory orders the points of a metric by time, step and value.
+func inHistory(a, b *protos.Metric) int {
+	return cmp.Or(
+		cmp.Compare(a.GetTimestamp(), b.GetTimestamp()),
+		cmp.Compare(a.GetStep(), b.GetStep()),
+		cmp.Compare(storedValue(a), storedValue(b)),
+	)
+}
+
+// storedValue is what the database has for a value: 0 for NaN.
+func storedValue(m *protos.Metric) float64 {
+	if math.IsNaN(m.GetValue()) {
+		return 0
+	}
+
+	return m.GetValue()
+}
+
 // metricHistory ends the transaction.
 func metricHistory(tx *database.Tx, runID, key string, limit, offset int) ([]*protos.Metric, error) {
 	var (
@@ -404,7 +423,15 @@ func metricHistory(tx *database.Tx, runID, key string, limit, offset int) ([]*pr
 		columns   = []any{&read.value, &read.timestamp, &read.step, &read.isNaN}
 		text      = "value, timestamp, step, is_nan"
 		keyColumn = tx.Dialect().Quote("key")
+		order     = " ORDER BY timestamp, step, value" + tx.Dialect().Limit(limit, offset)
+		whole     = limit < 0 && offset == 0
 	)
+
+	if whole {
+		// They are mostly in order already, which databases don't notice: SQLite took a quarter of its
+		// time for sorting them.
+		order = ""
+	}
 
 	if tx.Dialect().FoldsKeys() {
 		columns = append(columns, &read.key)
@@ -425,10 +452,13 @@ func metricHistory(tx *database.Tx, runID, key string, limit, offset int) ([]*pr
 		p.set(read)
 
 		return &p.Metric, nil
-	}, "SELECT "+text+" FROM metrics WHERE run_uuid = ? AND "+keyColumn+" = ? "+
-		"ORDER BY timestamp, step, value"+tx.Dialect().Limit(limit, offset), runID, key))
+	}, "SELECT "+text+" FROM metrics WHERE run_uuid = ? AND "+keyColumn+" = ?"+order, runID, key))
 	if err != nil {
 		return nil, fmt.Errorf("reading the history of a metric of run %s: %w", runID, err)
+	}
+
+	if whole {
+		slices.SortFunc(points, inHistory)
 	}
 
 	return points, nil
