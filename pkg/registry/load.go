@@ -2,6 +2,8 @@ package registry
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -32,7 +34,7 @@ const (
 // statements are the queries for one model or version, in a database's words.
 type statements struct {
 	model, modelTags, modelAliases, promptTag, lockModel     string
-	latestOfModel, latestKeys                                string
+	latestOfModel                                            string
 	version, versionTags, versionByAlias, versionTagsByAlias string
 	insertModel, setModelTag, deleteModelTag                 string
 	insertVersion, setVersionTag, deleteVersionTag           string
@@ -55,7 +57,6 @@ var (
 func newStatements(d database.Dialect) statements {
 	key := d.Quote(keyColumn)
 	hint, suffix := d.LockRows()
-	latest, latestKeys := latestVersions(1, "l.first_version")
 	upsert := func(table string, columns, unique []string, changed string) string {
 		return d.Upsert(database.Upsert{
 			Table: table, Columns: columns, Key: unique, Update: []string{changed}, Rows: 1,
@@ -95,8 +96,7 @@ func newStatements(d database.Dialect) statements {
 		insertVersionTags: func(rows int) string {
 			return d.Insert("model_version_tags", versionTagColumns, rows)
 		},
-		latestOfModel: latest,
-		latestKeys:    latestKeys,
+		latestOfModel: latestVersions(1, "l.first_version"),
 		promptTag:     "SELECT value FROM registered_model_tags" + ofModel + " AND " + key + " = ?",
 	}
 }
@@ -246,36 +246,50 @@ func selectVersionTags(
 	}
 }
 
-// tagsByVersion collects the tags of versions that are read together with them.
-type tagsByVersion map[versionKey][]*protos.ModelVersionTag
+// versionsPerQuery keeps the queries of versions' tags small: they look at each name with each number.
+const versionsPerQuery = 100
 
-// of is the selection of the tags of versions that a query finds, whose columns are workspace, name
-// and version.
-func (t tagsByVersion) of(d database.Dialect, versions string, args []any) database.Selection {
-	return selectVersionTags("SELECT t.name, t.version, t."+d.Quote(keyColumn)+", t.value FROM ("+versions+
-		") k CROSS JOIN model_version_tags t WHERE t.workspace = k.workspace AND t.name = k.name AND t.version = k.version",
-		args, func(of versionKey, tag *protos.ModelVersionTag) { t[of] = append(t[of], tag) })
-}
+// addTags gives versions their tags; run runs the queries.
+func addTags(d database.Dialect, run func(...database.Selection) error, versions []version) error {
+	var queries []database.Selection
 
-// add gives versions their tags.
-func (t tagsByVersion) add(versions []version) {
-	for _, v := range versions {
-		v.Tags = t[versionKey{v.GetName(), v.number}]
+	for piece := range slices.Chunk(versions, versionsPerQuery) {
+		place := make(map[versionKey]version, len(piece))
+		names := make(map[any]bool, len(piece))
+		numbers := make(map[any]bool, len(piece))
+
+		for _, v := range piece {
+			place[versionKey{v.GetName(), v.number}] = v
+			names[v.GetName()] = true
+			numbers[v.number] = true
+		}
+
+		args := slices.Concat([]any{workspace}, slices.Collect(maps.Keys(names)), slices.Collect(maps.Keys(numbers)))
+		queries = append(queries, selectVersionTags("SELECT name, version, "+d.Quote(keyColumn)+", value "+
+			"FROM model_version_tags WHERE workspace = ? AND name IN ("+list(len(names))+") AND version IN ("+
+			list(len(numbers))+")", args, func(of versionKey, tag *protos.ModelVersionTag) {
+			if v, wanted := place[of]; wanted {
+				v.Tags = append(v.Tags, tag)
+			}
+		}))
 	}
+
+	if len(queries) == 0 {
+		return nil
+	}
+
+	return run(queries...)
 }
 
 // list is "?, ?" for a number of values.
 func list(values int) string { return strings.TrimSuffix(strings.Repeat("?, ", values), ", ") }
 
-// latestVersions are the queries of the latest version in each stage of models
-// (_get_latest_versions_for_models): of the versions, in an order of columns of m and l, whose
-// first_version is a stage's lowest, and of their keys. Both take the workspace, the names and the
-// workspace again.
-func latestVersions(names int, order string) (versions, keys string) {
-	from := " FROM (SELECT name, current_stage, MIN(version) AS first_version, MAX(version) AS last_version " +
+// latestVersions is the query of the latest version in each stage of models
+// (_get_latest_versions_for_models), in an order of columns of m and l, whose first_version is a
+// stage's lowest. It takes the workspace, the names and the workspace again.
+func latestVersions(names int, order string) string {
+	return "SELECT " + versionColumns + " FROM (SELECT name, current_stage, MIN(version) AS first_version, MAX(version) AS last_version " +
 		"FROM model_versions WHERE workspace = ? AND name IN (" + list(names) + ") AND " + notDeleted +
 		" GROUP BY name, current_stage) l CROSS JOIN model_versions m " +
-		"WHERE m.workspace = ? AND m.name = l.name AND m.version = l.last_version"
-
-	return "SELECT " + versionColumns + from + " ORDER BY " + order, "SELECT m.workspace, m.name, m.version" + from
+		"WHERE m.workspace = ? AND m.name = l.name AND m.version = l.last_version ORDER BY " + order
 }

@@ -155,23 +155,24 @@ func (s *Store) getModel(ctx context.Context, name string) (*model, error) {
 	}
 
 	return database.Read(ctx, s.db, func(tx *database.Tx) (*model, error) {
-		return s.loadModel(name, tx.SelectLast)
+		return s.loadModel(tx, name, tx.SelectLast)
 	})
 }
 
 // loadModel reads a model with its tags, aliases and the latest version in each stage, by the
-// lowest version there.
-func (s *Store) loadModel(name string, run func(...database.Selection) error) (*model, error) {
+// lowest version there; last runs what it reads last.
+func (s *Store) loadModel(
+	tx *database.Tx, name string, last func(...database.Selection) error,
+) (*model, error) {
 	var (
 		found    []*model
 		latest   []version
 		whole    = &model{}
-		tags     = tagsByVersion{}
 		of       = []any{workspace, name}
 		latestOf = []any{workspace, name, workspace}
 	)
 
-	if err := run(
+	if err := tx.Select(
 		database.Collect(&found, scanModel, s.sql.model, of...),
 		selectModelTags(s.sql.modelTags, of, func(_ string, tag *protos.RegisteredModelTag) {
 			whole.Tags = append(whole.Tags, tag)
@@ -180,7 +181,6 @@ func (s *Store) loadModel(name string, run func(...database.Selection) error) (*
 			whole.Aliases = append(whole.Aliases, alias)
 		}),
 		database.Collect(&latest, scanVersion, s.sql.latestOfModel, latestOf...),
-		tags.of(s.db.Dialect(), s.sql.latestKeys, latestOf),
 	); err != nil {
 		return nil, fmt.Errorf("reading registered model %s: %w", name, err)
 	}
@@ -189,7 +189,9 @@ func (s *Store) loadModel(name string, run func(...database.Selection) error) (*
 		return nil, errNoModel(name)
 	}
 
-	tags.add(latest)
+	if err := addTags(s.db.Dialect(), last, latest); err != nil {
+		return nil, fmt.Errorf("reading the tags of versions of registered model %s: %w", name, err)
+	}
 
 	found[0].Tags, found[0].Aliases, found[0].LatestVersions = whole.GetTags(), whole.GetAliases(), messages(latest)
 
@@ -212,7 +214,7 @@ func (s *Store) UpdateRegisteredModel(
 			return nil, fmt.Errorf("updating registered model %s: %w", name, err)
 		}
 
-		return s.loadModel(name, tx.Select)
+		return s.loadModel(tx, name, tx.Select)
 	})
 	if err != nil {
 		return nil, err
@@ -253,7 +255,7 @@ func (s *Store) RenameRegisteredModel(
 			return nil, fmt.Errorf("renaming the versions of model %s: %w", name, err)
 		}
 
-		return s.loadModel(newName, tx.Select)
+		return s.loadModel(tx, newName, tx.Select)
 	})
 	if database.IsIntegrityViolation(err) {
 		return nil, &contract.Error{

@@ -109,7 +109,7 @@ func TestPromptsCostNothing(t *testing.T) {
 			wanted, err := search.ModelVersions.Parse(filter, nil, "")
 			require.NoError(t, err)
 
-			statement, _, args := New(db, nil).searchVersions(wanted, 101)
+			statement, args := New(db, nil).searchVersions(wanted, 101)
 			plan := explain(t, db, statement, args...)
 
 			require.NotRegexp(t, `SCAN|Seq Scan on model_version`, plan, filter)

@@ -135,16 +135,15 @@ func (s *Store) completeModels(tx *database.Tx, models []*model) error {
 
 	var (
 		latest  []version
-		tags    = tagsByVersion{}
 		args    = slices.Insert(names, 0, any(workspace))
 		ofNames = " WHERE workspace = ? AND name IN (" + list(len(models)) + ")"
 		key     = s.db.Dialect().Quote(keyColumn)
 	)
 
 	latestOf := append(slices.Clone(args), workspace)
-	versions, keys := latestVersions(len(models), "m.name, m.current_stage")
+	versions := latestVersions(len(models), "m.name, m.current_stage")
 
-	if err := tx.SelectLast(
+	if err := tx.Select(
 		selectModelTags("SELECT name, "+key+", value FROM registered_model_tags"+ofNames, args,
 			func(name string, tag *protos.RegisteredModelTag) {
 				if m := place[name]; m != nil { // more may be found where names compare loosely
@@ -158,12 +157,13 @@ func (s *Store) completeModels(tx *database.Tx, models []*model) error {
 				}
 			}),
 		database.Collect(&latest, scanVersion, versions, latestOf...),
-		tags.of(s.db.Dialect(), keys, latestOf),
 	); err != nil {
 		return fmt.Errorf("reading what belongs to registered models: %w", err)
 	}
 
-	tags.add(latest)
+	if err := addTags(s.db.Dialect(), tx.SelectLast, latest); err != nil {
+		return fmt.Errorf("reading the tags of versions of registered models: %w", err)
+	}
 
 	for _, v := range latest {
 		if m := place[v.GetName()]; m != nil {
@@ -193,22 +193,21 @@ func (s *Store) SearchModelVersions(
 		return nil, err
 	}
 
-	versions, keys, args := s.searchVersions(wanted, maxResults+1)
+	statement, args := s.searchVersions(wanted, maxResults+1)
 
 	return database.Read(ctx, s.db, func(tx *database.Tx) (*protos.SearchModelVersions_Response, error) {
-		var found []version
-
-		tags := tagsByVersion{}
-		if err := tx.SelectLast(
-			database.Collect(&found, scanVersion, versions, args...), tags.of(s.db.Dialect(), keys, args),
-		); err != nil {
+		found, err := database.Query(tx, scanVersion, statement, args...)
+		if err != nil {
 			return nil, fmt.Errorf("searching model versions: %w", err)
 		}
 
 		response := &protos.SearchModelVersions_Response{}
 		found, response.NextPageToken = pageOf(found, maxResults, wanted.Offset)
-		tags.add(found)
 		response.ModelVersions = messages(found)
+
+		if err := addTags(s.db.Dialect(), tx.SelectLast, found); err != nil {
+			return nil, fmt.Errorf("reading the tags of model versions: %w", err)
+		}
 
 		return response, nil
 	})
@@ -232,12 +231,11 @@ var defaultVersionOrder = []search.Order{
 	{Key: lastUpdated}, {Key: nameColumn, Ascending: true}, {Key: versionNumber},
 }
 
-// searchVersions are the queries of a page of versions and of their keys, which take the same values
-// (_get_search_model_versions_filter_clauses).
+// searchVersions is the query of a page of versions (_get_search_model_versions_filter_clauses).
 //
 // Models are found to be no prompts one by one, by index, before their versions are looked at: what
 // prompts and their versions there are costs nothing, however many.
-func (s *Store) searchVersions(wanted search.Query, limit int64) (versions, keys string, args []any) {
+func (s *Store) searchVersions(wanted search.Query, limit int64) (statement string, args []any) {
 	c := newClauses(s.db.Dialect())
 	isPrompt := asksForPrompts(wanted.Comparisons)
 
@@ -287,10 +285,7 @@ func (s *Store) searchVersions(wanted search.Query, limit int64) (versions, keys
 		c.OrderBy(database.Direction("m.version", false))
 	}
 
-	versions, args = c.Statement(versionColumns, from, limit, wanted.Offset)
-	keys, _ = c.Statement("m.workspace, m.name, m.version", from, limit, wanted.Offset)
-
-	return versions, keys, args
+	return c.Statement(versionColumns, from, limit, wanted.Offset)
 }
 
 // compareNumber compares a column of 32 bits with a whole number of any size.
