@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 import requests
@@ -32,6 +36,12 @@ for step in range(int(points)):
     store.log_metric(run, Metric("shared", 0.5, 7, -1 - step))
     store.log_batch(run, [], [Param("same", "1"), Param(f"notebook-{step}", "1")], [])
 """
+
+_LOAD = Path(__file__).parents[1] / "bench" / "load"
+#: How often Python writes under load, and how long SQLite lets it wait for the lock, in seconds: a quarter of
+#: what MLflow sets.
+_PYTHON_WRITES = 40
+_PATIENCE = 5
 
 
 @pytest.fixture(scope="module")
@@ -152,3 +162,36 @@ def test_no_point_is_lost_beside_python(
         *(f"notebook-{step}" for step in range(_PYTHON_POINTS)),
     }
     assert {tag["key"] for tag in data["tags"]} >= {f"tag-{point}" for point in range(_POINTS)}
+
+
+@pytest.mark.parametrize("server", ["sqlite"], indirect=True)
+def test_python_is_not_kept_waiting(server: Server, tmp_path: Path) -> None:
+    """Another process gets SQLite's lock from a writer that never runs out of work."""
+    server.wait("/api/2.0/mlflow/experiments/get?experiment_id=0")
+    program = tmp_path / "load"
+    subprocess.run(["go", "build", "-o", program, "."], cwd=_LOAD, check=True)
+    load = subprocess.Popen(
+        [program, "-base", server.url, "-ops", "log_batch_10", "-seed-traces", "0", "-d", "600s"],
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        waits = []
+        with contextlib.closing(
+            sqlite3.connect(
+                server.database.removeprefix("sqlite:///"), timeout=_PATIENCE, isolation_level=None
+            )
+        ) as python:
+            while not python.execute("SELECT 1 FROM metrics WHERE key = 'metric_0' LIMIT 1").fetchall():
+                assert load.poll() is None
+                time.sleep(0.1)
+            for number in range(_PYTHON_WRITES):
+                began = time.monotonic()
+                python.execute("BEGIN IMMEDIATE")
+                waits.append(time.monotonic() - began)
+                python.execute("INSERT INTO experiment_tags VALUES (?, '1', 0)", [f"python-{number}"])
+                python.execute("COMMIT")
+        assert load.poll() is None
+    finally:
+        load.kill()
+        load.wait()
+    print("Python waited, in ms:", *(round(wait * 1000) for wait in sorted(waits)))
