@@ -7,13 +7,14 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"gorm.io/gorm"
 	"gorm.io/gorm/logger"
+
+	"github.com/mlflow/mlflow-go/pkg/contract"
 )
 
 // DB is one database. It is safe for concurrent use.
@@ -331,11 +332,7 @@ func (db *DB) cleanUp(ctx context.Context, conn *sql.Conn, cause error) {
 
 // call runs fn and makes an error of a panic.
 func call(tx *Tx, fn func(*Tx) error) (err error) {
-	defer func() {
-		if value := recover(); value != nil {
-			err = &PanicError{Value: value, Stack: debug.Stack()}
-		}
-	}()
+	defer contract.Recover(&err)
 
 	return fn(tx)
 }

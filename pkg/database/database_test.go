@@ -166,7 +166,7 @@ func TestWrite(t *testing.T) {
 			}
 			panic("oh")
 		})
-		var found *database.PanicError
+		var found *contract.PanicError
 		require.ErrorAs(t, err, &found)
 		require.Equal(t, "oh", found.Value)
 		require.Contains(t, string(found.Stack), "database_test.go")

@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 
@@ -29,14 +28,6 @@ var (
 	// ErrUnreachable means that Open got no connection.
 	ErrUnreachable = errors.New("can't connect to the database")
 )
-
-// PanicError is what became of a panic in a transaction's function, which was rolled back.
-type PanicError struct {
-	Value any
-	Stack []byte
-}
-
-func (e *PanicError) Error() string { return fmt.Sprintf("panic in a transaction: %v", e.Value) }
 
 type class int
 

@@ -28,3 +28,11 @@ var MSSQLConfig = mssqlConfig
 
 // BindMSSQL gives values their types.
 var BindMSSQL = bindMSSQL
+
+// BreakWriter has the goroutine that writes to SQLite panic, until it is mended.
+func (db *DB) BreakWriter() (mend func()) {
+	conn := db.writer.conn
+	db.writer.conn = nil
+
+	return func() { db.writer.conn = conn }
+}

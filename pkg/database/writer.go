@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"sync/atomic"
 	"time"
+
+	"github.com/mlflow/mlflow-go/pkg/contract"
 )
 
 // maxGroup is how many writes share a commit.
@@ -29,6 +31,7 @@ type writer struct {
 	db    *DB
 	conn  *sql.Conn
 	queue chan *member
+	group []*member // whom the goroutine serves; its own
 	done  chan struct{}
 }
 
@@ -41,7 +44,7 @@ type member struct {
 	report chan error
 	err    error // of its function, to be told after the commit
 	hooks  []func()
-	gone   bool // its goroutine ended in the function: nobody will follow orders
+	done   bool // it follows no more orders: it was dismissed, or its goroutine ended in the function
 }
 
 // A member waits until either its writer or its context takes it.
@@ -125,48 +128,76 @@ func (w *writer) turn(m *member) {
 	m.orders <- order{tx: tx}
 	m.err = <-m.report
 	m.hooks = tx.hooks
-	m.gone = errors.Is(m.err, ErrExited)
+	m.done = errors.Is(m.err, ErrExited)
 }
 
 // dismiss tells a member how it ended.
 func (m *member) dismiss(err error) {
-	if m.gone {
+	if m.done {
 		return
 	}
 	if err != nil {
 		m.hooks = nil
 	}
+	m.done = true
 	m.orders <- order{err: err, hooks: m.hooks}
 }
 
 func (w *writer) run() {
 	defer close(w.done)
-	group := make([]*member, 0, maxGroup)
+	w.group = make([]*member, 0, maxGroup)
 	for first := range w.queue {
-		group = append(group[:0], first)
-		// The members' contexts end their own part only.
-		if group = w.begin(group); len(group) > 0 {
-			locked := time.Now()
-			group = w.group(group)
-			if len(w.queue) > 0 {
-				time.Sleep(time.Since(locked) / gap)
-			}
+		w.group = append(w.group, first)
+		if err := w.serve(); err != nil {
+			w.fail(err)
 		}
-		clear(group)
+		clear(w.group)
+		w.group = w.group[:0]
+	}
+}
+
+// serve answers the group. Only a panic is an error: the members have been told of any other.
+func (w *writer) serve() (err error) {
+	defer contract.Recover(&err)
+	// The members' contexts end their own part only.
+	if w.begin(); len(w.group) > 0 {
+		locked := time.Now()
+		w.share()
+		if len(w.queue) > 0 {
+			time.Sleep(time.Since(locked) / gap)
+		}
+	}
+
+	return nil
+}
+
+// fail tells the members who still wait of a panic.
+func (w *writer) fail(cause error) {
+	undo := func() (err error) {
+		defer contract.Recover(&err)
+		w.rollback()
+
+		return nil
+	}
+	cause = errors.Join(cause, undo())
+	for _, m := range w.group {
+		if m.state.CompareAndSwap(waiting, taken) || m.state.Load() == taken {
+			m.dismiss(cause)
+		}
 	}
 }
 
 // begin opens a transaction for the members that are left once the file could be locked. While
 // another process holds it, it answers those who left or have waited long enough.
-func (w *writer) begin(group []*member) []*member {
-	for {
+func (w *writer) begin() {
+	for len(w.group) > 0 {
 		err := execOn(context.Background(), w.conn, "BEGIN IMMEDIATE")
 		if err == nil {
-			return group
+			return
 		}
-		group = w.gather(group)
-		kept := group[:0]
-		for _, m := range group {
+		w.gather()
+		kept := w.group[:0]
+		for _, m := range w.group {
 			switch expired := !isSQLiteBusy(err) || time.Since(m.since) >= w.db.patience; {
 			case !expired && m.state.Load() == waiting:
 				kept = append(kept, m)
@@ -174,59 +205,53 @@ func (w *writer) begin(group []*member) []*member {
 				m.dismiss(fmt.Errorf("beginning a transaction: %w", err))
 			}
 		}
-		if group = kept; len(group) == 0 {
-			return nil
-		}
+		w.group = kept
 	}
 }
 
 // gather adds the members that wait, up to the group's size.
-func (w *writer) gather(group []*member) []*member {
-	for len(group) < maxGroup {
+func (w *writer) gather() {
+	for len(w.group) < maxGroup {
 		select {
 		case m, ok := <-w.queue:
 			if !ok {
-				return group
+				return
 			}
-			group = append(group, m)
+			w.group = append(w.group, m)
 		default:
-			return group
+			return
 		}
 	}
-
-	return group
 }
 
-// group runs the members in the open transaction, and those who come meanwhile, commits and
+// share runs the members in the open transaction, and those who come meanwhile, commits and
 // dismisses them. When the transaction as a whole is lost, each gets one of its own.
-func (w *writer) group(group []*member) []*member {
+func (w *writer) share() {
 	var broken error
-	for i := 0; i < len(group) && broken == nil; i++ {
-		if m := group[i]; m.state.CompareAndSwap(waiting, taken) {
+	for i := 0; i < len(w.group) && broken == nil; i++ {
+		if m := w.group[i]; m.state.CompareAndSwap(waiting, taken) {
 			broken = w.inSavepoint(m)
 		}
-		group = w.gather(group)
+		w.gather()
 	}
 	if broken == nil {
 		broken = w.commit()
 	}
 	if broken == nil {
-		for _, m := range group {
+		for _, m := range w.group {
 			if m.state.Load() == taken {
 				m.dismiss(m.err)
 			}
 		}
 
-		return group
+		return
 	}
 	w.rollback()
-	for _, m := range group {
-		if m.state.CompareAndSwap(waiting, taken) || (m.state.Load() == taken && !m.gone) {
+	for _, m := range w.group {
+		if m.state.CompareAndSwap(waiting, taken) || (m.state.Load() == taken && !m.done) {
 			m.dismiss(w.alone(m))
 		}
 	}
-
-	return group
 }
 
 // inSavepoint runs one member. An error means that the transaction is lost; the member's own is

@@ -19,6 +19,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/mlflow/mlflow-go/pkg/contract"
 	"github.com/mlflow/mlflow-go/pkg/database"
 	"github.com/mlflow/mlflow-go/pkg/databasetest"
 	"github.com/mlflow/mlflow-go/pkg/protos"
@@ -84,7 +85,7 @@ func TestGroup(t *testing.T) {
 		require.NoError(t, errs[0])
 		require.True(t, database.IsUniqueViolation(errs[1]))
 		require.ErrorIs(t, errs[2], errRefused)
-		require.ErrorContains(t, errs[3], "panic in a transaction: oh")
+		require.ErrorContains(t, errs[3], "panic: oh")
 		require.NoError(t, errs[4])
 		require.Equal(t, 2, countExperiments(t, db))
 	})
@@ -146,6 +147,16 @@ func TestGroup(t *testing.T) {
 		require.Equal(t, []error{nil, nil}, errs)
 		require.Equal(t, 2, countExperiments(t, db))
 	})
+}
+
+func TestPanicOfTheWriter(t *testing.T) {
+	db := databasetest.Open(t, databasetest.SQLite(t))
+	mend := db.BreakWriter()
+	var panicked *contract.PanicError
+	require.ErrorAs(t, db.Write(t.Context(), add("a")), &panicked)
+	mend()
+	require.NoError(t, db.Write(t.Context(), add("b")))
+	require.Equal(t, 1, countExperiments(t, db))
 }
 
 // TestOtherProcess has somebody else hold the file.

@@ -2,10 +2,8 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
-	"runtime/debug"
 	"sync"
 
 	"google.golang.org/protobuf/proto"
@@ -14,9 +12,6 @@ import (
 	"github.com/mlflow/mlflow-go/pkg/contract"
 	"github.com/mlflow/mlflow-go/pkg/protos"
 )
-
-// errPanic is in the chain of an error that was a panic.
-var errPanic = errors.New("panic")
 
 // methods is the dispatch table by the names that callers use.
 var methods = func() map[string]contract.Method {
@@ -144,18 +139,18 @@ func unknownHandle(handle uint64) error {
 // outcome runs work and says how it went: 0 and the answer, or the error's code and body. A panic
 // is an internal error.
 func outcome(work func() ([]byte, error)) (status protos.ErrorCode, payload []byte) {
-	defer func() {
-		if cause := recover(); cause != nil {
-			status, payload = failure(fmt.Errorf("%w: %v\n%s", errPanic, cause, debug.Stack()))
-		}
-	}()
-
-	payload, err := work()
+	payload, err := guarded(work)
 	if err != nil {
 		return failure(err)
 	}
 
 	return 0, payload
+}
+
+func guarded(work func() ([]byte, error)) (payload []byte, err error) {
+	defer contract.Recover(&err)
+
+	return work()
 }
 
 // failure is the status and payload of an error. The cause of an internal error is not for the
