@@ -92,8 +92,8 @@ class Library:
         """Open stores, which behave as MLflow's variables say now.
 
         Args:
-            configuration: ``backend_store_uri``, a database other than SQLite, and
-                ``default_artifact_root``, absolute.
+            configuration: ``backend_store_uri``, in which a relative path of a SQLite file is taken
+                from the working directory of now, and ``default_artifact_root``, absolute.
 
         Raises:
             CallError: They can't be opened.

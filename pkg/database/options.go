@@ -24,6 +24,8 @@ type Options struct {
 	// KeepJournal leaves a SQLite file's journal mode alone, where write-ahead logging isn't wanted, or
 	// isn't safe, as on network file systems.
 	KeepJournal bool
+	// Protect, unless it is nil, gets the absolute path of a SQLite file before it is opened. Its error is Open's.
+	Protect func(file string) error
 	// MySQLTLS encrypts connections to MySQL.
 	MySQLTLS MySQLTLS
 	// ConnectAttempts is how often Open tries to reach the database; 0 means 10, as in MLflow:

@@ -216,6 +216,11 @@ func openSQLite(ctx context.Context, u *URI, o Options) (*DB, error) {
 	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("opening the SQLite file: %w", err)
 	}
+	if o.Protect != nil {
+		if err := o.Protect(file); err != nil {
+			return nil, err
+		}
+	}
 
 	writing := sql.OpenDB(sqliteSession(file, writerBusyTimeout, false))
 	writing.SetMaxOpenConns(1)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/mlflow/mlflow-go/pkg/contract"
 	"github.com/mlflow/mlflow-go/pkg/database"
+	"github.com/mlflow/mlflow-go/pkg/database/ofdlocks"
 	"github.com/mlflow/mlflow-go/pkg/protos"
 	"github.com/mlflow/mlflow-go/pkg/registry"
 	"github.com/mlflow/mlflow-go/pkg/tracking"
@@ -16,14 +17,10 @@ import (
 // what closes it all. These are the bare domains: what MLflow's HTTP handlers add to its stores is
 // the server's. The tables must exist: the Python store in front of the library sees to that.
 func bind(ctx context.Context, settings config) (services map[string]any, release func() error, err error) {
-	if err := refuseSQLite(settings.BackendStoreURI); err != nil {
-		return nil, nil, err
-	}
-
 	db, options, err := openDatabase(ctx, settings)
 
 	switch {
-	case errors.Is(err, database.ErrUnsupported):
+	case errors.Is(err, database.ErrUnsupported), errors.Is(err, ofdlocks.ErrUnsupported):
 		return nil, nil, contract.Errorf(protos.ErrorCode_NOT_IMPLEMENTED, "Cannot open the database: %v", err)
 	case errors.Is(err, database.ErrInvalid):
 		return nil, nil, contract.InvalidParameter("Cannot open the database: %v", err)
@@ -59,25 +56,12 @@ func openDatabase(ctx context.Context, settings config) (*database.DB, tracking.
 		return nil, tracking.Options{}, err
 	}
 
+	// The process has a SQLite of its own, as Python has, which may have the same file open; a
+	// notebook's user may not expect to find files beside it.
+	pool.Protect = ofdlocks.Protect
+	pool.KeepJournal = true
+
 	db, err := database.Open(ctx, settings.BackendStoreURI, pool)
 
 	return db, behaviour, err
-}
-
-// refuseSQLite keeps a second SQLite out of a process that has one, as Python has. SQLite's locks
-// belong to the process: when one library closes a file, the other's locks on it are gone, and rows
-// that were acknowledged are lost.
-func refuseSQLite(uri string) error {
-	parsed, err := database.ParseURI(uri)
-	if err != nil {
-		return err
-	}
-
-	if parsed.Dialect == "sqlite" {
-		return contract.Errorf(protos.ErrorCode_NOT_IMPLEMENTED, "The shared library does not open SQLite databases: "+
-			"the process may have an SQLite of its own, and two in one process lose data. Use MLflow's own store, "+
-			"or mlflow-go's server")
-	}
-
-	return nil
 }

@@ -9,7 +9,8 @@ import (
 
 // config is what MlflowOpen takes, as JSON. The names are those of MLflow's server options.
 type config struct {
-	// BackendStoreURI is a database as SQLAlchemy spells it, other than SQLite.
+	// BackendStoreURI is a database as SQLAlchemy spells it. The relative path of a SQLite file is taken
+	// from the working directory of now.
 	BackendStoreURI string `json:"backend_store_uri"`
 	// DefaultArtifactRoot is an absolute path or URI: a relative one would be resolved in a working
 	// directory that the caller may have left.

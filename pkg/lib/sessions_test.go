@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -159,35 +158,42 @@ func TestOutcomeOfAPanicIsAnInternalError(t *testing.T) {
 }
 
 func TestOpen(t *testing.T) {
-	t.Run("OK", func(t *testing.T) {
-		var table sessions
+	for name, database := range map[string]func(testing.TB) string{
+		"OK/PostgreSQL": databasetest.PostgreSQL, "OK/SQLite": databasetest.SQLite,
+	} {
+		t.Run(name, func(t *testing.T) {
+			var table sessions
 
-		configuration, err := json.Marshal(map[string]string{
-			"backend_store_uri":     databasetest.PostgreSQL(t),
-			"default_artifact_root": t.TempDir(),
+			configuration, err := json.Marshal(map[string]string{
+				"backend_store_uri":     database(t),
+				"default_artifact_root": t.TempDir(),
+			})
+			require.NoError(t, err)
+
+			first, err := table.open(t.Context(), configuration)
+			require.NoError(t, err)
+			require.NoError(t, table.close(first))
+
+			second, err := table.open(t.Context(), configuration)
+			require.NoError(t, err)
+			assert.NotEqual(t, first, second, "a handle was given out twice")
+			require.NoError(t, table.close(second))
 		})
-		require.NoError(t, err)
+	}
 
-		first, err := table.open(t.Context(), configuration)
-		require.NoError(t, err)
-		require.NoError(t, table.close(first))
+	t.Run("ErrUnsupported", func(t *testing.T) {
+		for uri, message := range map[string]string{
+			"sqlite://": "Cannot open the database: not handled natively: an in-memory SQLite database " +
+				"(sqlite://), which lives in one process",
+			"sqlite:////a-wal": "Cannot open the database: SQLite can't share a process with another copy of SQLite: " +
+				"the file's name ends in -wal",
+		} {
+			var table sessions
 
-		second, err := table.open(t.Context(), configuration)
-		require.NoError(t, err)
-		assert.NotEqual(t, first, second, "a handle was given out twice")
-		require.NoError(t, table.close(second))
-	})
-
-	t.Run("ErrSQLite", func(t *testing.T) {
-		file := filepath.Join(t.TempDir(), "mlflow.db")
-
-		var table sessions
-
-		_, err := table.open(t.Context(), []byte(`{"backend_store_uri": "sqlite:///`+file+`", "default_artifact_root": "/a"}`))
-		requireError(t, err, protos.ErrorCode_NOT_IMPLEMENTED, "The shared library does not open SQLite databases: "+
-			"the process may have an SQLite of its own, and two in one process lose data. Use MLflow's own store, or "+
-			"mlflow-go's server")
-		assert.NoFileExists(t, file)
+			_, err := table.open(t.Context(),
+				[]byte(`{"backend_store_uri": "`+uri+`", "default_artifact_root": "/a"}`))
+			requireError(t, err, protos.ErrorCode_NOT_IMPLEMENTED, message)
+		}
 	})
 
 	t.Run("ErrEnvironment", func(t *testing.T) {

@@ -85,13 +85,6 @@ def test_open_with_a_wrong_configuration_is_an_error(library: lib.Library) -> No
         library.open({"default_artifact_root": "/tmp"})
 
 
-def test_sqlite_is_refused(library: lib.Library, tmp_path: Path) -> None:
-    file = tmp_path / "mlflow.db"
-    with pytest.raises(lib.CallError, match=r"NOT_IMPLEMENTED: .*two in one process lose data"):
-        library.open({"backend_store_uri": f"sqlite:///{file}", "default_artifact_root": str(tmp_path)})
-    assert not file.exists()
-
-
 def test_forked_child_is_told(installed: Interpreter) -> None:
     code = """
         import os
