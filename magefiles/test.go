@@ -31,6 +31,7 @@ func (t Test) All() error {
 		{"test:exasol", t.Exasol},
 		{"test:browser", t.Browser},
 		{"test:reliability", t.Reliability},
+		{"test:library", t.Library},
 	}
 	var errs []error
 	for _, suite := range suites {
@@ -75,6 +76,18 @@ func (Test) Browser() error { return runPytest("browser") }
 
 // Reliability kills processes and breaks connections.
 func (Test) Reliability() error { return runPytest("reliability") }
+
+// Library has SQLite written through the shared library and through Python at once, and forks.
+func (Test) Library() error { return runPytest("library") }
+
+// Stress does the same for ten minutes on each kind of journal.
+func (Test) Stress() error {
+	if err := os.Setenv("MLFLOW_GO_TEST_STRESS", "600"); err != nil {
+		return err
+	}
+
+	return runPytest("library/test_two_sqlites.py")
+}
 
 // Crash kills servers in the middle of writing, a hundred times on each database, and looks for what they acknowledged.
 func (Test) Crash() error {
