@@ -220,8 +220,8 @@ func BenchmarkRawGetMetricHistory(b *testing.B) {
 		return db.Read(b.Context(), func(tx *database.Tx) error {
 			key := tx.Dialect().Quote("key")
 
-			return tx.SelectLast(raw(5, "SELECT "+key+", value, timestamp, step, is_nan FROM metrics WHERE run_uuid = ? AND "+
-				key+" = ? ORDER BY timestamp, step, value", historyRun, "loss"))
+			return tx.SelectLast(raw(4, "SELECT value, timestamp, step, is_nan FROM metrics WHERE run_uuid = ? AND "+
+				key+" = ?", historyRun, "loss"))
 		})
 	})
 }

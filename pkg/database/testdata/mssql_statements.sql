@@ -135,7 +135,7 @@ SELECT step, timestamp, value, is_nan FROM (SELECT step, timestamp, value, is_na
 SELECT step, timestamp, value, is_nan FROM metrics WHERE run_uuid = @p AND [key] = @p AND step >= @p AND step <= @p ORDER BY step DESC, timestamp DESC, value DESC, is_nan DESC OFFSET 5 ROWS FETCH NEXT 5 ROWS ONLY;
 SELECT value, timestamp, step, is_nan, [key] FROM metrics WHERE run_uuid = @p AND [key] = @p ORDER BY timestamp, step, value OFFSET 5 ROWS FETCH NEXT 5 ROWS ONLY;
 SELECT value, timestamp, step, is_nan, [key] FROM metrics WHERE run_uuid = @p AND [key] = @p ORDER BY timestamp, step, value OFFSET 5 ROWS;
-SELECT value, timestamp, step, is_nan, [key] FROM metrics WHERE run_uuid = @p AND [key] = @p ORDER BY timestamp, step, value;
+SELECT value, timestamp, step, is_nan, [key] FROM metrics WHERE run_uuid = @p AND [key] = @p;
 SET IDENTITY_INSERT [experiments] OFF;
 SET IDENTITY_INSERT [experiments] ON;
 UPDATE experiments SET artifact_location = @p WHERE experiment_id = @p;
