@@ -396,6 +396,14 @@ func (s *Store) GetMetricHistory(
 	return response, nil
 }
 
+// anyStep holds for every point. It keeps SQLite to the index of a run's points of a metric: the primary
+// key, which begins with the metric, has all columns, and SQLite would rather read the points of all runs
+// there.
+const (
+	anyStep   = " AND step >= ?"
+	firstStep = math.MinInt64
+)
+
 // inHistory orders the points of a metric by time, step and value.
 func inHistory(a, b *protos.Metric) int {
 	return cmp.Or(
@@ -452,7 +460,7 @@ func metricHistory(tx *database.Tx, runID, key string, limit, offset int) ([]*pr
 		p.set(read)
 
 		return &p.Metric, nil
-	}, "SELECT "+text+" FROM metrics WHERE run_uuid = ? AND "+keyColumn+" = ?"+order, runID, key))
+	}, "SELECT "+text+" FROM metrics WHERE run_uuid = ? AND "+keyColumn+" = ?"+anyStep+order, runID, key, firstStep))
 	if err != nil {
 		return nil, fmt.Errorf("reading the history of a metric of run %s: %w", runID, err)
 	}

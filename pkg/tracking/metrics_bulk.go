@@ -30,10 +30,14 @@ func (s *Store) GetMetricHistoryBulk(
 		return response, nil
 	}
 
-	args := []any{request.GetMetricKey()}
+	args := make([]any, 0, len(request.GetRunIds())+2)
 	for _, id := range request.GetRunIds() {
 		args = append(args, id)
 	}
+
+	args = append(args, request.GetMetricKey(), firstStep)
+
+	key := "m." + s.db.Dialect().Quote("key")
 
 	err := s.db.Read(ctx, func(tx *database.Tx) (err error) {
 		response.Metrics, err = database.Query(tx, func(scan func(...any) error) (*protos.MetricWithRunId, error) {
@@ -45,9 +49,10 @@ func (s *Store) GetMetricHistoryBulk(
 			err := scan(&id, &point.key, &point.value, &point.timestamp, &point.step, &point.isNaN)
 
 			return point.messageOf(id), err
-		}, "SELECT run_uuid, "+tx.Dialect().Quote("key")+", value, timestamp, step, is_nan FROM metrics WHERE "+
-			tx.Dialect().Quote("key")+" = ? AND run_uuid IN (?"+strings.Repeat(", ?", len(args)-2)+
-			") ORDER BY run_uuid, timestamp, step, value"+tx.Dialect().Limit(int(request.GetMaxResults()), 0), args...)
+		}, "SELECT r.run_uuid, "+key+", m.value, m.timestamp, m.step, m.is_nan FROM runs r CROSS JOIN metrics m "+
+			"WHERE r.run_uuid IN (?"+strings.Repeat(", ?", len(request.GetRunIds())-1)+") AND m.run_uuid = r.run_uuid AND "+
+			key+" = ?"+anyStep+" ORDER BY r.run_uuid, m.timestamp, m.step, m.value"+
+			tx.Dialect().Limit(int(request.GetMaxResults()), 0), args...)
 
 		return err
 	})
@@ -117,13 +122,13 @@ type sample struct {
 func (s sample) read(tx *database.Tx) ([]metric, error) {
 	var (
 		columns   = "step, timestamp, value, is_nan"
-		condition = "run_uuid = ? AND " + tx.Dialect().Quote("key") + " = ?"
-		args      = []any{s.runID, s.key}
+		condition = "run_uuid = ? AND " + tx.Dialect().Quote("key") + " = ?" + anyStep
+		args      = []any{s.runID, s.key, firstStep}
 	)
 
 	if s.steps != nil {
-		condition += " AND step >= ? AND step <= ?"
-		args = append(args, s.steps.First, s.steps.Last)
+		condition += " AND step <= ?"
+		args = []any{s.runID, s.key, s.steps.First, s.steps.Last}
 	}
 
 	scan := func(scan func(...any) error) (metric, error) {
