@@ -288,7 +288,8 @@ func list(values int) string { return strings.TrimSuffix(strings.Repeat("?, ", v
 // (_get_latest_versions_for_models), in an order of columns of m and l, whose first_version is a
 // stage's lowest. It takes the workspace, the names and the workspace again.
 func latestVersions(names int, order string) string {
-	return "SELECT " + versionColumns + " FROM (SELECT name, current_stage, MIN(version) AS first_version, MAX(version) AS last_version " +
+	return "SELECT " + versionColumns + " FROM (SELECT name, current_stage, MIN(version) AS first_version, " +
+		"MAX(version) AS last_version " +
 		"FROM model_versions WHERE workspace = ? AND name IN (" + list(names) + ") AND " + notDeleted +
 		" GROUP BY name, current_stage) l CROSS JOIN model_versions m " +
 		"WHERE m.workspace = ? AND m.name = l.name AND m.version = l.last_version ORDER BY " + order

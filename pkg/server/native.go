@@ -188,16 +188,59 @@ var bodies = sync.Pool{New: func() any { return new([]byte) }}
 // keptBody is the largest buffer, in bytes, that is kept for another request.
 const keptBody = 1 << 20
 
+// answers are answerTexts. An answer of 100 KiB that grew in a new buffer took three times its size, and
+// fasthttp would keep one for each connection.
+var answers = sync.Pool{New: func() any { return new(answerText) }}
+
+// answerText is the body of a response, in a buffer that is used again once it was sent.
+type answerText struct {
+	buffer []byte
+	left   []byte // to be sent, of the buffer
+}
+
+func (a *answerText) Read(into []byte) (int, error) {
+	if len(a.left) == 0 {
+		return 0, io.EOF
+	}
+
+	n := copy(into, a.left)
+	a.left = a.left[n:]
+
+	return n, nil
+}
+
+// WriteTo spares fasthttp a copy.
+func (a *answerText) WriteTo(to io.Writer) (int64, error) {
+	n, err := to.Write(a.left)
+	a.left = a.left[n:]
+
+	return int64(n), err //nolint:wrapcheck // as io.Copy hands it on
+}
+
+// Close is called when the body was sent or can't be.
+func (a *answerText) Close() error {
+	a.left = nil
+	if cap(a.buffer) <= keptBody {
+		answers.Put(a)
+	}
+
+	return nil
+}
+
 // call answers a native method: decode, validate, call, encode.
 func (s *Server) call(c fiber.Ctx, method contract.Method, path []parameter) error {
-	return s.serve(c, method.Service, func(ctx context.Context, service any, body []byte) ([]byte, error) {
-		return answerMethod(ctx, c.RequestCtx(), method, path, service, body)
+	return s.serve(c, method.Service, reads(method.Name), func(
+		ctx context.Context, service any, body, buffer []byte,
+	) ([]byte, error) {
+		return answerMethod(ctx, c.RequestCtx(), method, path, service, body, buffer)
 	})
 }
 
-// serve has what implements a service answer a request, given its body, with JSON.
+// serve has what implements a service answer a request, given its body, with JSON, for which there is an
+// empty buffer.
 func (s *Server) serve(
-	c fiber.Ctx, name string, answer func(ctx context.Context, service any, body []byte) ([]byte, error),
+	c fiber.Ctx, name string, reading bool,
+	answer func(ctx context.Context, service any, body, buffer []byte) ([]byte, error),
 ) error {
 	request := c.RequestCtx()
 
@@ -236,7 +279,14 @@ func (s *Server) serve(
 
 	ctx := contract.WithCaller(s.running, contract.Caller{Workspace: contract.DefaultWorkspace})
 
-	text, err := answer(ctx, service, *buffer)
+	text, _ := answers.Get().(*answerText)
+
+	err = s.admission.admit(ctx, reading, *buffer, func() (err error) {
+		text.buffer, err = answer(ctx, service, *buffer, text.buffer[:0])
+		text.left = text.buffer
+
+		return err
+	})
 
 	switch {
 	case errors.Is(err, errLeftToPython):
@@ -250,13 +300,14 @@ func (s *Server) serve(
 	}
 
 	request.Response.Header.SetContentType(jsonType)
-	request.Response.SwapBody(text)
+	request.Response.SetBodyStream(text, len(text.left))
 
 	return nil
 }
 
 func answerMethod(
-	ctx context.Context, request *fasthttp.RequestCtx, method contract.Method, path []parameter, service any, body []byte,
+	ctx context.Context, request *fasthttp.RequestCtx, method contract.Method, path []parameter, service any,
+	body, buffer []byte,
 ) ([]byte, error) {
 	message := method.NewRequest()
 
@@ -281,9 +332,7 @@ func answerMethod(
 		return nil, err
 	}
 
-	// Into the response's own buffer, which fasthttp uses again: an answer of 100 KiB that grew in a new
-	// one took three times its size.
-	return codec.Encode(request.Response.SwapBody(nil)[:0], response), nil
+	return codec.Encode(buffer, response), nil
 }
 
 // readMessage decodes and validates a request's query or body.

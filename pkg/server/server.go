@@ -45,6 +45,8 @@ type Server struct {
 	logger   *slog.Logger
 	backend  backend
 	fasthttp *fasthttp.Server
+	// admission is asked once a request was read.
+	admission admission
 	// running ends when the server stops waiting for requests.
 	running context.Context //nolint:containedctx // the life of the server, not of a call
 	stop    context.CancelFunc
@@ -63,6 +65,8 @@ func New(options Options) (*Server, error) {
 		policy:  policy,
 		logger:  options.Logger,
 		backend: backend{known: make(chan struct{})},
+
+		admission: newAdmission(),
 	}
 	s.running, s.stop = context.WithCancel(context.Background())
 
