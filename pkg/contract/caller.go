@@ -1,6 +1,9 @@
 package contract
 
-import "context"
+import (
+	"cmp"
+	"context"
+)
 
 // DefaultWorkspace is where everything lives while workspaces are off (MLflow's
 // DEFAULT_WORKSPACE_NAME).
@@ -9,10 +12,13 @@ const DefaultWorkspace = "default"
 // Caller says on whose behalf a request is answered. It travels in the context; a store scopes
 // every query by its workspace.
 type Caller struct {
-	Workspace string
+	Workspace string // "" while workspaces are off
 	User      string
 	RequestID string
 }
+
+// ActiveWorkspace is where the caller's rows live (SqlAlchemyStore._get_active_workspace).
+func (c Caller) ActiveWorkspace() string { return cmp.Or(c.Workspace, DefaultWorkspace) }
 
 type callerKey struct{}
 
@@ -21,12 +27,10 @@ func WithCaller(ctx context.Context, caller Caller) context.Context {
 	return context.WithValue(ctx, callerKey{}, caller)
 }
 
-// CallerFrom returns the context's caller; without one, an anonymous caller of the default
-// workspace.
+// CallerFrom returns the context's caller; without one, an anonymous caller while workspaces are
+// off.
 func CallerFrom(ctx context.Context) Caller {
-	if caller, ok := ctx.Value(callerKey{}).(Caller); ok {
-		return caller
-	}
+	caller, _ := ctx.Value(callerKey{}).(Caller)
 
-	return Caller{Workspace: DefaultWorkspace}
+	return caller
 }

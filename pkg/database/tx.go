@@ -8,6 +8,8 @@ import (
 	"strconv"
 
 	"gorm.io/gorm"
+
+	"github.com/mlflow/mlflow-go/pkg/contract"
 )
 
 // Tx is one transaction, for the time of the function that it was given to and for that
@@ -34,6 +36,12 @@ type Tx struct {
 
 // Context is the caller's context; a transaction can't be begun with it.
 func (tx *Tx) Context() context.Context { return tx.ctx }
+
+// Caller is on whose behalf the transaction runs.
+func (tx *Tx) Caller() contract.Caller { return contract.CallerFrom(tx.ctx) }
+
+// Workspace is where the caller's rows live (SqlAlchemyStore._get_active_workspace).
+func (tx *Tx) Workspace() string { return tx.Caller().ActiveWorkspace() }
 
 // Dialect is the database's.
 func (tx *Tx) Dialect() Dialect { return tx.db.dialect }

@@ -38,12 +38,12 @@ func (s *Store) SetRegisteredModelAlias(
 	if err := s.db.Write(ctx, func(tx *database.Tx) error {
 		var locked []string // whether there is a model is the version's affair
 
-		lock := []database.Selection{s.lockModel(name, &locked)}
-		if _, err := s.loadVersion(name, number, tx.Select, lock, false); err != nil {
+		lock := []database.Selection{s.lockModel(tx, name, &locked)}
+		if _, err := s.loadVersion(tx, name, number, tx.Select, lock, false); err != nil {
 			return err
 		}
 
-		if err := tx.Later(s.sql.setAlias, workspace, name, alias, number); err != nil {
+		if err := tx.Later(s.sql.setAlias, tx.Workspace(), name, alias, number); err != nil {
 			return fmt.Errorf("setting an alias of model %s: %w", name, err)
 		}
 
@@ -76,7 +76,7 @@ func (s *Store) DeleteRegisteredModelAlias(
 		}
 
 		if err := tx.Later("DELETE FROM registered_model_aliases"+ofModel+" AND alias = ?",
-			workspace, name, alias); err != nil {
+			tx.Workspace(), name, alias); err != nil {
 			return fmt.Errorf("deleting an alias of model %s: %w", name, err)
 		}
 
@@ -129,7 +129,7 @@ func (s *Store) errNoAlias(ctx context.Context, name, alias string) error {
 		}
 
 		var aliases []*protos.RegisteredModelAlias
-		if err := tx.Select(s.selectAliasesOf(name, &aliases)); err != nil {
+		if err := tx.Select(s.selectAliasesOf(tx, name, &aliases)); err != nil {
 			return fmt.Errorf("reading the aliases of model %s: %w", name, err)
 		}
 
@@ -179,7 +179,7 @@ func (s *Store) aliased(tx *database.Tx, name, alias string) (*protos.ModelVersi
 		aliases []*protos.RegisteredModelAlias
 		found   []version
 		tags    []*protos.ModelVersionTag
-		of      = []any{workspace, name, alias}
+		of      = []any{tx.Workspace(), name, alias}
 	)
 
 	if err := tx.SelectLast(
@@ -187,7 +187,7 @@ func (s *Store) aliased(tx *database.Tx, name, alias string) (*protos.ModelVersi
 		selectVersionTags(s.sql.versionTagsByAlias, of, func(_ versionKey, tag *protos.ModelVersionTag) {
 			tags = append(tags, tag)
 		}),
-		s.selectAliasesOf(name, &aliases),
+		s.selectAliasesOf(tx, name, &aliases),
 	); err != nil {
 		return nil, fmt.Errorf("reading the version behind an alias of model %s: %w", name, err)
 	}

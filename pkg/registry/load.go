@@ -250,7 +250,7 @@ func selectVersionTags(
 const versionsPerQuery = 100
 
 // addTags gives versions their tags; run runs the queries.
-func addTags(d database.Dialect, run func(...database.Selection) error, versions []version) error {
+func addTags(tx *database.Tx, run func(...database.Selection) error, versions []version) error {
 	var queries []database.Selection
 
 	for piece := range slices.Chunk(versions, versionsPerQuery) {
@@ -264,8 +264,8 @@ func addTags(d database.Dialect, run func(...database.Selection) error, versions
 			numbers[v.number] = true
 		}
 
-		args := slices.Concat([]any{workspace}, slices.Collect(maps.Keys(names)), slices.Collect(maps.Keys(numbers)))
-		queries = append(queries, selectVersionTags("SELECT name, version, "+d.Quote(keyColumn)+", value "+
+		args := slices.Concat([]any{tx.Workspace()}, slices.Collect(maps.Keys(names)), slices.Collect(maps.Keys(numbers)))
+		queries = append(queries, selectVersionTags("SELECT name, version, "+tx.Dialect().Quote(keyColumn)+", value "+
 			"FROM model_version_tags WHERE workspace = ? AND name IN ("+list(len(names))+") AND version IN ("+
 			list(len(numbers))+")", args, func(of versionKey, tag *protos.ModelVersionTag) {
 			if v, wanted := place[of]; wanted {

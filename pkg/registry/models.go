@@ -40,7 +40,7 @@ func (s *Store) CreateRegisteredModel(
 	}
 
 	err := s.db.Write(ctx, func(tx *database.Tx) error {
-		added, err := tx.Exec(s.sql.insertModel, workspace, name, now, now, request.Description)
+		added, err := tx.Exec(s.sql.insertModel, tx.Workspace(), name, now, now, request.Description)
 
 		switch {
 		case err != nil:
@@ -51,7 +51,7 @@ func (s *Store) CreateRegisteredModel(
 
 		rows := make([][]any, len(created.GetTags()))
 		for i, tag := range created.GetTags() {
-			rows[i] = []any{workspace, name, tag.GetKey(), tag.GetValue()}
+			rows[i] = []any{tx.Workspace(), name, tag.GetKey(), tag.GetValue()}
 		}
 
 		if err := database.ExecRowsLater(tx, s.sql.insertModelTags, rows); err != nil {
@@ -128,7 +128,7 @@ func (s *Store) errNameTaken(tx *database.Tx, name string, tags []*protos.Regist
 
 // promptTag reads the value of the tag that marks prompts; none without it.
 func (s *Store) promptTag(tx *database.Tx, name string) ([]*string, error) {
-	values, err := database.Query(tx, database.Value[*string], s.sql.promptTag, workspace, name, PromptTag)
+	values, err := database.Query(tx, database.Value[*string], s.sql.promptTag, tx.Workspace(), name, PromptTag)
 	if err != nil {
 		return nil, fmt.Errorf("looking whether a model is a prompt: %w", err)
 	}
@@ -168,8 +168,8 @@ func (s *Store) loadModel(
 		found    []*model
 		latest   []version
 		whole    = &model{}
-		of       = []any{workspace, name}
-		latestOf = []any{workspace, name, workspace}
+		of       = []any{tx.Workspace(), name}
+		latestOf = []any{tx.Workspace(), name, tx.Workspace()}
 	)
 
 	if err := tx.Select(
@@ -189,7 +189,7 @@ func (s *Store) loadModel(
 		return nil, errNoModel(name)
 	}
 
-	if err := addTags(s.db.Dialect(), last, latest); err != nil {
+	if err := addTags(tx, last, latest); err != nil {
 		return nil, fmt.Errorf("reading the tags of versions of registered model %s: %w", name, err)
 	}
 
@@ -210,7 +210,7 @@ func (s *Store) UpdateRegisteredModel(
 
 	changed, err := database.Write(ctx, s.db, func(tx *database.Tx) (*model, error) {
 		if err := tx.Later("UPDATE registered_models SET description = ?, last_updated_time = ?"+ofModel,
-			request.Description, nowMillis(), workspace, name); err != nil {
+			request.Description, nowMillis(), tx.Workspace(), name); err != nil {
 			return nil, fmt.Errorf("updating registered model %s: %w", name, err)
 		}
 
@@ -242,7 +242,7 @@ func (s *Store) RenameRegisteredModel(
 		now := nowMillis()
 
 		changed, err := tx.Exec("UPDATE registered_models SET name = ?, last_updated_time = ?"+ofModel,
-			newName, now, workspace, name)
+			newName, now, tx.Workspace(), name)
 
 		switch {
 		case err != nil:
@@ -251,7 +251,8 @@ func (s *Store) RenameRegisteredModel(
 			return nil, errNoModel(name)
 		}
 
-		if err := tx.Later("UPDATE model_versions SET last_updated_time = ?"+ofModel, now, workspace, newName); err != nil {
+		if err := tx.Later("UPDATE model_versions SET last_updated_time = ?"+ofModel, now, tx.Workspace(),
+			newName); err != nil {
 			return nil, fmt.Errorf("renaming the versions of model %s: %w", name, err)
 		}
 
@@ -285,7 +286,7 @@ func (s *Store) DeleteRegisteredModel(
 
 	if err := s.db.Write(ctx, func(tx *database.Tx) error {
 		var found []string
-		if err := tx.Select(s.lockModel(name, &found)); err != nil {
+		if err := tx.Select(s.lockModel(tx, name, &found)); err != nil {
 			return fmt.Errorf("looking for registered model %s: %w", name, err)
 		}
 
@@ -296,7 +297,7 @@ func (s *Store) DeleteRegisteredModel(
 		for _, table := range []string{
 			"model_version_tags", "model_versions", "registered_model_tags", "registered_model_aliases", "registered_models",
 		} {
-			if err := tx.Later("DELETE FROM "+table+ofModel, workspace, name); err != nil {
+			if err := tx.Later("DELETE FROM "+table+ofModel, tx.Workspace(), name); err != nil {
 				return fmt.Errorf("deleting registered model %s: %w", name, err)
 			}
 		}
@@ -310,8 +311,8 @@ func (s *Store) DeleteRegisteredModel(
 }
 
 // lockModel takes a model's row; found gets its name, if there is one.
-func (s *Store) lockModel(name string, found *[]string) database.Selection {
-	return database.Collect(found, database.Value[string], s.sql.lockModel, workspace, name)
+func (s *Store) lockModel(tx *database.Tx, name string, found *[]string) database.Selection {
+	return database.Collect(found, database.Value[string], s.sql.lockModel, tx.Workspace(), name)
 }
 
 // IsPrompt tells whether a registered model is a prompt (RegisteredModel._is_prompt). Errors:
@@ -328,8 +329,8 @@ func (s *Store) IsPrompt(ctx context.Context, name string) (bool, error) {
 		)
 
 		if err := tx.SelectLast(
-			database.Collect(&found, scanModel, s.sql.model, workspace, name),
-			database.Collect(&values, database.Value[*string], s.sql.promptTag, workspace, name, PromptTag),
+			database.Collect(&found, scanModel, s.sql.model, tx.Workspace(), name),
+			database.Collect(&values, database.Value[*string], s.sql.promptTag, tx.Workspace(), name, PromptTag),
 		); err != nil {
 			return false, fmt.Errorf("looking whether model %s is a prompt: %w", name, err)
 		}

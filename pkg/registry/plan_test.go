@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/mlflow/mlflow-go/pkg/contract"
 	"github.com/mlflow/mlflow-go/pkg/database"
 	"github.com/mlflow/mlflow-go/pkg/databasetest"
 	"github.com/mlflow/mlflow-go/pkg/protos"
@@ -28,18 +29,18 @@ func fill(t *testing.T, db *database.DB, name string, models, versions int, isPr
 
 		for i := range models {
 			name := name + " " + strconv.Itoa(i)
-			modelRows = append(modelRows, []any{workspace, name, 1, 1})
+			modelRows = append(modelRows, []any{contract.DefaultWorkspace, name, 1, 1})
 
 			if isPrompt {
-				modelTags = append(modelTags, []any{workspace, name, PromptTag, "true"})
+				modelTags = append(modelTags, []any{contract.DefaultWorkspace, name, PromptTag, "true"})
 			}
 
 			for version := range versions {
-				versionRows = append(versionRows, []any{workspace, name, version + 1, i, version, "None", "READY"})
-				versionTags = append(versionTags, []any{workspace, name, version + 1, "t", "v"})
+				versionRows = append(versionRows, []any{contract.DefaultWorkspace, name, version + 1, i, version, "None", "READY"})
+				versionTags = append(versionTags, []any{contract.DefaultWorkspace, name, version + 1, "t", "v"})
 
 				if isPrompt {
-					versionTags = append(versionTags, []any{workspace, name, version + 1, PromptTag, "true"})
+					versionTags = append(versionTags, []any{contract.DefaultWorkspace, name, version + 1, PromptTag, "true"})
 				}
 			}
 		}
@@ -109,7 +110,7 @@ func TestPromptsCostNothing(t *testing.T) {
 			wanted, err := search.ModelVersions.Parse(filter, nil, "")
 			require.NoError(t, err)
 
-			statement, args := New(db, nil).searchVersions(wanted, 101)
+			statement, args := New(db, nil).searchVersions(contract.DefaultWorkspace, wanted, 101)
 			plan := explain(t, db, statement, args...)
 
 			require.NotRegexp(t, `SCAN|Seq Scan on model_version`, plan, filter)

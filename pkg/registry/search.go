@@ -47,7 +47,7 @@ func (s *Store) SearchRegisteredModels(
 		return nil, err
 	}
 
-	statement, args := s.searchModels(wanted, maxResults+1)
+	statement, args := s.searchModels(contract.CallerFrom(ctx).ActiveWorkspace(), wanted, maxResults+1)
 
 	return database.Read(ctx, s.db, func(tx *database.Tx) (*protos.SearchRegisteredModels_Response, error) {
 		found, err := database.Query(tx, scanModel, statement, args...)
@@ -82,8 +82,9 @@ func errNotPositive(maxResults int64) error {
 		maxResults)
 }
 
-// searchModels is the query of a page of models (_get_search_registered_model_filter_query).
-func (s *Store) searchModels(wanted search.Query, limit int64) (text string, args []any) {
+// searchModels is the query of a page of a workspace's models
+// (_get_search_registered_model_filter_query).
+func (s *Store) searchModels(workspace string, wanted search.Query, limit int64) (text string, args []any) {
 	c := newClauses(s.db.Dialect())
 	c.Where("m.workspace = ?", workspace)
 
@@ -135,12 +136,12 @@ func (s *Store) completeModels(tx *database.Tx, models []*model) error {
 
 	var (
 		latest  []version
-		args    = slices.Insert(names, 0, any(workspace))
+		args    = slices.Insert(names, 0, any(tx.Workspace()))
 		ofNames = " WHERE workspace = ? AND name IN (" + list(len(models)) + ")"
 		key     = s.db.Dialect().Quote(keyColumn)
 	)
 
-	latestOf := append(slices.Clone(args), workspace)
+	latestOf := append(slices.Clone(args), tx.Workspace())
 	versions := latestVersions(len(models), "m.name, m.current_stage")
 
 	if err := tx.Select(
@@ -161,7 +162,7 @@ func (s *Store) completeModels(tx *database.Tx, models []*model) error {
 		return fmt.Errorf("reading what belongs to registered models: %w", err)
 	}
 
-	if err := addTags(s.db.Dialect(), tx.SelectLast, latest); err != nil {
+	if err := addTags(tx, tx.SelectLast, latest); err != nil {
 		return fmt.Errorf("reading the tags of versions of registered models: %w", err)
 	}
 
@@ -193,7 +194,7 @@ func (s *Store) SearchModelVersions(
 		return nil, err
 	}
 
-	statement, args := s.searchVersions(wanted, maxResults+1)
+	statement, args := s.searchVersions(contract.CallerFrom(ctx).ActiveWorkspace(), wanted, maxResults+1)
 
 	return database.Read(ctx, s.db, func(tx *database.Tx) (*protos.SearchModelVersions_Response, error) {
 		found, err := database.Query(tx, scanVersion, statement, args...)
@@ -205,7 +206,7 @@ func (s *Store) SearchModelVersions(
 		found, response.NextPageToken = pageOf(found, maxResults, wanted.Offset)
 		response.ModelVersions = messages(found)
 
-		if err := addTags(s.db.Dialect(), tx.SelectLast, found); err != nil {
+		if err := addTags(tx, tx.SelectLast, found); err != nil {
 			return nil, fmt.Errorf("reading the tags of model versions: %w", err)
 		}
 
@@ -231,11 +232,12 @@ var defaultVersionOrder = []search.Order{
 	{Key: lastUpdated}, {Key: nameColumn, Ascending: true}, {Key: versionNumber},
 }
 
-// searchVersions is the query of a page of versions (_get_search_model_versions_filter_clauses).
+// searchVersions is the query of a page of a workspace's versions
+// (_get_search_model_versions_filter_clauses).
 //
 // Models are found to be no prompts one by one, by index, before their versions are looked at: what
 // prompts and their versions there are costs nothing, however many.
-func (s *Store) searchVersions(wanted search.Query, limit int64) (statement string, args []any) {
+func (s *Store) searchVersions(workspace string, wanted search.Query, limit int64) (statement string, args []any) {
 	c := newClauses(s.db.Dialect())
 	isPrompt := asksForPrompts(wanted.Comparisons)
 

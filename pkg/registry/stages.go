@@ -106,7 +106,7 @@ func (s *Store) TransitionModelVersionStage(
 			return version{}, err
 		}
 
-		found, err := s.loadVersion(name, number, tx.Select, nil, true)
+		found, err := s.loadVersion(tx, name, number, tx.Select, nil, true)
 		if err != nil {
 			return version{}, err
 		}
@@ -115,13 +115,14 @@ func (s *Store) TransitionModelVersionStage(
 
 		if archive {
 			if err := tx.Later("UPDATE model_versions SET current_stage = ?, last_updated_time = ?"+ofModel+
-				" AND version <> ? AND current_stage = ?", stageArchived, now, workspace, name, number, stage); err != nil {
+				" AND version <> ? AND current_stage = ?", stageArchived, now, tx.Workspace(), name, number,
+				stage); err != nil {
 				return version{}, fmt.Errorf("archiving versions of model %s: %w", name, err)
 			}
 		}
 
 		if err := tx.Later("UPDATE model_versions SET current_stage = ?, last_updated_time = ?"+ofVersion,
-			stage, now, workspace, name, number); err != nil {
+			stage, now, tx.Workspace(), name, number); err != nil {
 			return version{}, fmt.Errorf("moving version %d of model %s: %w", number, name, err)
 		}
 

@@ -41,9 +41,6 @@ func New(db *database.DB, models LoggedModels) *Store {
 // (IS_PROMPT_TAG_KEY).
 const PromptTag = "mlflow.prompt.is_prompt"
 
-// workspace is where everything lives (SqlAlchemyStore._get_active_workspace).
-const workspace = contract.DefaultWorkspace
-
 func nowMillis() int64 { return time.Now().UnixMilli() }
 
 // errUnreadable is for rows that MLflow can't read either.

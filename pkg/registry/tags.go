@@ -33,7 +33,7 @@ func (s *Store) SetRegisteredModelTag(
 			return err
 		}
 
-		if err := tx.Later(s.sql.setModelTag, workspace, name, key, value); err != nil {
+		if err := tx.Later(s.sql.setModelTag, tx.Workspace(), name, key, value); err != nil {
 			return fmt.Errorf("setting a tag of registered model %s: %w", name, err)
 		}
 
@@ -47,7 +47,7 @@ func (s *Store) SetRegisteredModelTag(
 
 // findModel fails unless a model exists.
 func (s *Store) findModel(tx *database.Tx, name string) error {
-	found, err := database.Query(tx, scanModel, s.sql.model, workspace, name)
+	found, err := database.Query(tx, scanModel, s.sql.model, tx.Workspace(), name)
 
 	switch {
 	case err != nil:
@@ -78,7 +78,7 @@ func (s *Store) DeleteRegisteredModelTag(
 			return err
 		}
 
-		if err := tx.Later(s.sql.deleteModelTag, workspace, name, key); err != nil {
+		if err := tx.Later(s.sql.deleteModelTag, tx.Workspace(), name, key); err != nil {
 			return fmt.Errorf("deleting a tag of registered model %s: %w", name, err)
 		}
 
@@ -111,7 +111,7 @@ func (s *Store) SetModelVersionTag(
 			return err
 		}
 
-		if err := tx.Later(s.sql.setVersionTag, workspace, name, number, key, value); err != nil {
+		if err := tx.Later(s.sql.setVersionTag, tx.Workspace(), name, number, key, value); err != nil {
 			return fmt.Errorf("setting a tag of version %d of model %s: %w", number, name, err)
 		}
 
@@ -144,7 +144,7 @@ func (s *Store) DeleteModelVersionTag(
 			return err
 		}
 
-		if err := tx.Later(s.sql.deleteVersionTag, workspace, name, number, key); err != nil {
+		if err := tx.Later(s.sql.deleteVersionTag, tx.Workspace(), name, number, key); err != nil {
 			return fmt.Errorf("deleting a tag of version %d of model %s: %w", number, name, err)
 		}
 

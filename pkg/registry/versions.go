@@ -47,14 +47,14 @@ func (s *Store) CreateModelVersion(
 			return nil, err
 		}
 
-		if err := tx.Later(s.sql.insertVersion, workspace, name, number, now, now, request.Description, stageNone,
+		if err := tx.Later(s.sql.insertVersion, tx.Workspace(), name, number, now, now, request.Description, stageNone,
 			request.Source, location, runID, request.RunLink, ready); err != nil {
 			return nil, fmt.Errorf("inserting a version of model %s: %w", name, err)
 		}
 
 		rows := make([][]any, len(tags))
 		for i, tag := range tags {
-			rows[i] = []any{workspace, name, number, tag.GetKey(), tag.GetValue()}
+			rows[i] = []any{tx.Workspace(), name, number, tag.GetKey(), tag.GetValue()}
 		}
 
 		if err := database.ExecRowsLater(tx, s.sql.insertVersionTags, rows); err != nil {
@@ -91,9 +91,9 @@ func (s *Store) nextVersion(tx *database.Tx, name string, now int64) (int64, err
 	}
 
 	if err := tx.Select(
-		database.Collect(&found, scanModel, s.sql.model, workspace, name),
+		database.Collect(&found, scanModel, s.sql.model, tx.Workspace(), name),
 		database.Collect(&highest, database.Value[*int64], "SELECT MAX(version) FROM model_versions"+ofModel,
-			workspace, name),
+			tx.Workspace(), name),
 	); err != nil {
 		return 0, fmt.Errorf("reading the highest version of model %s: %w", name, err)
 	}
@@ -110,7 +110,8 @@ func (s *Store) nextVersion(tx *database.Tx, name string, now int64) (int64, err
 
 // touchModel notes that a model has changed, and takes its row.
 func (s *Store) touchModel(tx *database.Tx, name string, now int64) error {
-	if err := tx.Later("UPDATE registered_models SET last_updated_time = ?"+ofModel, now, workspace, name); err != nil {
+	if err := tx.Later("UPDATE registered_models SET last_updated_time = ?"+ofModel, now, tx.Workspace(),
+		name); err != nil {
 		return fmt.Errorf("updating registered model %s: %w", name, err)
 	}
 
@@ -194,13 +195,14 @@ func (s *Store) resolveModel(
 
 // findVersion reads a version's row (SqlAlchemyStore._get_sql_model_version).
 func (s *Store) findVersion(tx *database.Tx, name string, number int64) (version, error) {
-	return s.loadVersion(name, number, tx.Select, nil, false)
+	return s.loadVersion(tx, name, number, tx.Select, nil, false)
 }
 
 // loadVersion reads a version; whole adds its tags and aliases. What comes first, such as a lock,
 // costs no round trip of its own.
 func (s *Store) loadVersion(
-	name string, number int64, run func(...database.Selection) error, first []database.Selection, whole bool,
+	tx *database.Tx, name string, number int64, run func(...database.Selection) error, first []database.Selection,
+	whole bool,
 ) (version, error) {
 	if number > math.MaxInt32 || number < math.MinInt32 { // no column holds it
 		return version{}, errNoVersion(name, number)
@@ -210,7 +212,7 @@ func (s *Store) loadVersion(
 		found      []version
 		tags       []*protos.ModelVersionTag
 		aliases    []*protos.RegisteredModelAlias
-		of         = []any{workspace, name, number}
+		of         = []any{tx.Workspace(), name, number}
 		selections = append(first, database.Collect(&found, scanVersion, s.sql.version, of...))
 	)
 
@@ -219,7 +221,7 @@ func (s *Store) loadVersion(
 			selectVersionTags(s.sql.versionTags, of, func(_ versionKey, tag *protos.ModelVersionTag) {
 				tags = append(tags, tag)
 			}),
-			s.selectAliasesOf(name, &aliases))
+			s.selectAliasesOf(tx, name, &aliases))
 	}
 
 	if err := run(selections...); err != nil {
@@ -236,8 +238,10 @@ func (s *Store) loadVersion(
 	return found[0], nil
 }
 
-func (s *Store) selectAliasesOf(name string, aliases *[]*protos.RegisteredModelAlias) database.Selection {
-	return selectAliases(s.sql.modelAliases, []any{workspace, name},
+func (s *Store) selectAliasesOf(
+	tx *database.Tx, name string, aliases *[]*protos.RegisteredModelAlias,
+) database.Selection {
+	return selectAliases(s.sql.modelAliases, []any{tx.Workspace(), name},
 		func(_ string, alias *protos.RegisteredModelAlias) { *aliases = append(*aliases, alias) })
 }
 
@@ -254,7 +258,7 @@ func (s *Store) GetModelVersion(
 	}
 
 	found, err := database.Read(ctx, s.db, func(tx *database.Tx) (version, error) {
-		return s.loadVersion(name, number, tx.SelectLast, nil, true)
+		return s.loadVersion(tx, name, number, tx.SelectLast, nil, true)
 	})
 	if err != nil {
 		return nil, err
@@ -277,7 +281,7 @@ func (s *Store) GetModelVersionDownloadUri( //nolint:revive // the protobuf's na
 	}
 
 	found, err := database.Read(ctx, s.db, func(tx *database.Tx) (version, error) {
-		return s.loadVersion(name, number, tx.SelectLast, nil, false)
+		return s.loadVersion(tx, name, number, tx.SelectLast, nil, false)
 	})
 	if err != nil {
 		return nil, err
@@ -304,7 +308,7 @@ func (s *Store) UpdateModelVersion(
 	}
 
 	changed, err := database.Write(ctx, s.db, func(tx *database.Tx) (version, error) {
-		found, err := s.loadVersion(name, number, tx.Select, nil, true)
+		found, err := s.loadVersion(tx, name, number, tx.Select, nil, true)
 		if err != nil {
 			return version{}, err
 		}
@@ -312,7 +316,7 @@ func (s *Store) UpdateModelVersion(
 		found.Description, found.LastUpdatedTimestamp = request.Description, new(nowMillis())
 
 		if err := tx.Later("UPDATE model_versions SET description = ?, last_updated_time = ?"+ofVersion,
-			found.Description, found.LastUpdatedTimestamp, workspace, name, number); err != nil {
+			found.Description, found.LastUpdatedTimestamp, tx.Workspace(), name, number); err != nil {
 			return version{}, fmt.Errorf("updating version %d of model %s: %w", number, name, err)
 		}
 
@@ -358,13 +362,13 @@ func (s *Store) DeleteModelVersion(
 			return err
 		}
 
-		if err := tx.Later("DELETE FROM registered_model_aliases"+ofVersion, workspace, name, number); err != nil {
+		if err := tx.Later("DELETE FROM registered_model_aliases"+ofVersion, tx.Workspace(), name, number); err != nil {
 			return fmt.Errorf("deleting the aliases of version %d of model %s: %w", number, name, err)
 		}
 
 		if err := tx.Later("UPDATE model_versions SET current_stage = ?, last_updated_time = ?, description = NULL, "+
 			"user_id = NULL, source = ?, run_id = ?, run_link = ?, status_message = NULL"+ofVersion,
-			deletedStage, now, redactedSource, redactedRunID, redactedRunLink, workspace, name, number); err != nil {
+			deletedStage, now, redactedSource, redactedRunID, redactedRunLink, tx.Workspace(), name, number); err != nil {
 			return fmt.Errorf("deleting version %d of model %s: %w", number, name, err)
 		}
 

@@ -277,7 +277,7 @@ func (s *Server) serve(
 		return nil
 	}
 
-	ctx := contract.WithCaller(s.running, contract.Caller{Workspace: contract.DefaultWorkspace})
+	ctx := contract.WithCaller(s.running, contract.Caller{})
 
 	text, _ := answers.Get().(*answerText)
 

@@ -35,6 +35,7 @@ func Charts(t *testing.T, db *database.DB, store ChartStore) {
 	t.Run("MetricHistoryOfRuns", c.metricHistoryOfRuns)
 	t.Run("MetricHistorySample", c.metricHistorySample)
 	t.Run("SearchDatasets", c.searchDatasets)
+	t.Run("Workspaces", c.workspaces)
 }
 
 // pointsOf are a metric's points without their keys.

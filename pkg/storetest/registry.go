@@ -46,6 +46,7 @@ func Registry(t *testing.T, db *database.DB, store contract.ModelRegistryService
 		{"SearchRegisteredModels", s.searchRegisteredModels},
 		{"SearchModelVersions", s.searchModelVersions},
 		{"Prompts", s.prompts},
+		{"Workspaces", s.workspaces},
 	} {
 		t.Run(part.name, part.run)
 	}

@@ -60,6 +60,7 @@ func Tracking(t *testing.T, db *database.DB, store contract.MlflowService) {
 		{"CreateLoggedModel", s.createLoggedModel},
 		{"ChangeLoggedModel", s.changeLoggedModel},
 		{"SearchLoggedModels", s.searchLoggedModels},
+		{"Workspaces", s.workspaces},
 	} {
 		t.Run(part.name, part.run)
 	}

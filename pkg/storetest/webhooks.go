@@ -31,6 +31,7 @@ func Webhooks(t *testing.T, db *database.DB, store contract.WebhookService) {
 	t.Run("CreateWebhook", s.create)
 	t.Run("UpdateWebhook", s.update)
 	t.Run("DeleteWebhook", s.delete)
+	t.Run("Workspaces", s.workspaces)
 }
 
 func webhookEvent(entity protos.WebhookEntity, action protos.WebhookAction) *protos.WebhookEvent {

@@ -76,8 +76,10 @@ func findExperiment(tx *database.Tx, idText string, view stages) (schema.Experim
 		return schema.Experiment{}, errNoExperiment(formatID(id))
 	}
 
+	condition, args := inWorkspace(tx.Caller(), "experiment_id", id)
+
 	found, err := database.QueryRow(tx, scanExperiment,
-		"SELECT "+experimentColumns+" FROM experiments WHERE experiment_id = ? AND "+string(view), id)
+		"SELECT "+experimentColumns+" FROM experiments WHERE experiment_id = ? AND "+string(view)+condition, args...)
 
 	switch {
 	case isNotFound(err):
@@ -130,11 +132,15 @@ func errExperimentInactive(e schema.Experiment) error {
 func (s *Store) CreateExperiment(
 	ctx context.Context, request *protos.CreateExperiment,
 ) (*protos.CreateExperiment_Response, error) {
+	location := request.GetArtifactLocation()
+	if location != "" && contract.CallerFrom(ctx).Workspace != "" {
+		return nil, contract.InvalidParameter("artifact_location cannot be specified when workspaces are enabled")
+	}
+
 	if err := checkExperimentName(request.GetName()); err != nil {
 		return nil, err
 	}
 
-	location := request.GetArtifactLocation()
 	if location != "" {
 		resolved, err := uri.ResolveLocal(location)
 		if err != nil {
@@ -179,7 +185,7 @@ func (s *Store) createExperiment(
 
 	id, err := tx.Insert("experiments",
 		[]string{"name", "workspace", "artifact_location", "lifecycle_stage", "creation_time", "last_update_time"},
-		"experiment_id", name, contract.DefaultWorkspace, location, active, now, now)
+		"experiment_id", name, tx.Workspace(), location, active, now, now)
 	if err != nil {
 		return 0, fmt.Errorf("inserting experiment: %w", err)
 	}
@@ -200,7 +206,7 @@ func (s *Store) createExperiment(
 	}
 
 	// The default location holds the id, so it is known only now.
-	location, err = uri.AppendPath(s.options.ArtifactRoot, formatID(id))
+	location, err = s.defaultLocation(tx, id)
 	if err != nil {
 		return 0, fmt.Errorf("placing the artifacts of experiment %d: %w", id, err)
 	}
@@ -242,8 +248,10 @@ func (s *Store) GetExperimentByName(
 	name := request.GetExperimentName()
 
 	found, err := database.Read(ctx, s.db, func(tx *database.Tx) (*protos.Experiment, error) {
+		condition, args := inWorkspace(tx.Caller(), "experiment_id", name)
+
 		found, err := database.QueryRow(tx, scanExperiment,
-			"SELECT "+experimentColumns+" FROM experiments WHERE name = ? AND "+string(anyStage), name)
+			"SELECT "+experimentColumns+" FROM experiments WHERE name = ? AND "+string(anyStage)+condition, args...)
 
 		switch {
 		case isNotFound(err):

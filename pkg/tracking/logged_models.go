@@ -164,8 +164,10 @@ func errNoLoggedModel(id string) error {
 
 // findLoggedModel reads a logged model, deleted or not (SqlAlchemyStore._get_logged_model_record).
 func findLoggedModel(tx *database.Tx, id string) (schema.LoggedModel, error) {
+	condition, args := inWorkspace(tx.Caller(), "experiment_id", id)
+
 	found, err := scanLoggedModel(tx.QueryRow(
-		"SELECT "+loggedModelColumns+" FROM logged_models WHERE model_id = ?", id).Scan)
+		"SELECT "+loggedModelColumns+" FROM logged_models WHERE model_id = ?"+condition, args...).Scan)
 
 	switch {
 	case isNotFound(err):
@@ -360,9 +362,10 @@ func (s *Store) DeleteLoggedModel(
 	ctx context.Context, request *protos.DeleteLoggedModel,
 ) (*protos.DeleteLoggedModel_Response, error) {
 	err := s.db.Write(ctx, func(tx *database.Tx) error {
-		changed, err := tx.Exec(
-			"UPDATE logged_models SET lifecycle_stage = ?, last_updated_timestamp_ms = ? WHERE model_id = ?",
-			deleted, nowMillis(), request.GetModelId())
+		condition, args := inWorkspace(tx.Caller(), "experiment_id", deleted, nowMillis(), request.GetModelId())
+
+		changed, err := tx.Exec("UPDATE logged_models SET lifecycle_stage = ?, last_updated_timestamp_ms = ? "+
+			"WHERE model_id = ?"+condition, args...)
 		if err != nil {
 			return fmt.Errorf("deleting logged model: %w", err)
 		}

@@ -362,7 +362,8 @@ func deref(s *string) string {
 }
 
 // GetMetricHistory reads the points of a metric by time, step and value, a page of them if the
-// request says how many (SqlAlchemyStore.get_metric_history). A run that doesn't exist has none.
+// request says how many (SqlAlchemyStore.get_metric_history). Without workspaces, a run
+// that doesn't exist has none.
 func (s *Store) GetMetricHistory(
 	ctx context.Context, request *protos.GetMetricHistory,
 ) (*protos.GetMetricHistory_Response, error) {
@@ -381,6 +382,10 @@ func (s *Store) GetMetricHistory(
 	id := runID(request)
 
 	points, err := database.Read(ctx, s.db, func(tx *database.Tx) ([]*protos.Metric, error) {
+		if err := checkRunVisible(tx, id); err != nil {
+			return nil, err
+		}
+
 		return metricHistory(tx, id, request.GetMetricKey(), limit, int(offset))
 	})
 	if err != nil {

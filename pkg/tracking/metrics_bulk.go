@@ -26,6 +26,7 @@ func (s *Store) GetMetricHistoryBulk(
 	ctx context.Context, request *protos.GetMetricHistoryBulkInterval,
 ) (*protos.GetMetricHistoryBulkInterval_Response, error) {
 	response := &protos.GetMetricHistoryBulkInterval_Response{}
+
 	if len(request.GetRunIds()) == 0 {
 		return response, nil
 	}
@@ -35,9 +36,9 @@ func (s *Store) GetMetricHistoryBulk(
 		args = append(args, id)
 	}
 
-	args = append(args, request.GetMetricKey(), firstStep)
-
 	key := "m." + s.db.Dialect().Quote("key")
+	visible, args := inWorkspace(contract.CallerFrom(ctx), "r.experiment_id",
+		append(args, request.GetMetricKey(), firstStep)...)
 
 	err := s.db.Read(ctx, func(tx *database.Tx) (err error) {
 		response.Metrics, err = database.Query(tx, func(scan func(...any) error) (*protos.MetricWithRunId, error) {
@@ -51,7 +52,7 @@ func (s *Store) GetMetricHistoryBulk(
 			return point.messageOf(id), err
 		}, "SELECT r.run_uuid, "+key+", m.value, m.timestamp, m.step, m.is_nan FROM runs r CROSS JOIN metrics m "+
 			"WHERE r.run_uuid IN (?"+strings.Repeat(", ?", len(request.GetRunIds())-1)+") AND m.run_uuid = r.run_uuid AND "+
-			key+" = ?"+anyStep+" ORDER BY r.run_uuid, m.timestamp, m.step, m.value"+
+			key+" = ?"+anyStep+visible+" ORDER BY r.run_uuid, m.timestamp, m.step, m.value"+
 			tx.Dialect().Limit(int(request.GetMaxResults()), 0), args...)
 
 		return err
@@ -83,6 +84,12 @@ func (s *Store) GetMetricHistoryBulkInterval(
 
 	err := s.db.Read(ctx, func(tx *database.Tx) error {
 		response.Metrics = nil
+
+		for _, id := range request.GetRunIds() {
+			if err := checkRunVisible(tx, id); err != nil {
+				return err
+			}
+		}
 
 		for _, id := range request.GetRunIds() {
 			sample := sample{runID: id, key: request.GetMetricKey(), points: max(1, int(request.GetMaxResults()))}

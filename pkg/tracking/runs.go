@@ -101,7 +101,9 @@ func errNoRun(id string) error {
 
 // findRun reads a run (SqlAlchemyStore._get_run). Error: RESOURCE_DOES_NOT_EXIST.
 func findRun(tx *database.Tx, id string) (schema.Run, error) {
-	found, err := database.QueryRow(tx, scanRun, "SELECT "+runColumns+" FROM runs WHERE run_uuid = ?", id)
+	condition, args := inWorkspace(tx.Caller(), "experiment_id", id)
+
+	found, err := database.QueryRow(tx, scanRun, "SELECT "+runColumns+" FROM runs WHERE run_uuid = ?"+condition, args...)
 
 	switch {
 	case isNotFound(err):
@@ -117,7 +119,7 @@ func findRun(tx *database.Tx, id string) (schema.Run, error) {
 // (SqlAlchemyStore._check_run_is_active); it says to which experiment the run belongs. Errors:
 // RESOURCE_DOES_NOT_EXIST, INVALID_PARAMETER_VALUE for a deleted run.
 func checkRunActive(tx *database.Tx, id string) (experimentID int64, err error) {
-	return checkRun(tx, "SELECT lifecycle_stage, experiment_id FROM runs WHERE run_uuid = ?", id)
+	return checkRun(tx, "", "", id)
 }
 
 // lockRunActive is checkRunActive for writers of many rows: it makes the run's next writer wait.
@@ -126,18 +128,21 @@ func checkRunActive(tx *database.Tx, id string) (experimentID int64, err error) 
 func lockRunActive(tx *database.Tx, id string) (experimentID int64, err error) {
 	hint, suffix := tx.Dialect().LockRows()
 
-	return checkRun(tx, "SELECT lifecycle_stage, experiment_id FROM runs"+hint+" WHERE run_uuid = ?"+suffix, id)
+	return checkRun(tx, hint, suffix, id)
 }
 
-func checkRun(tx *database.Tx, statement, id string) (experimentID int64, err error) {
+// checkRun takes what LockRows says.
+func checkRun(tx *database.Tx, hint, suffix, id string) (experimentID int64, err error) {
 	var (
 		stage      *string
 		experiment *int64
 	)
 
+	condition, args := inWorkspace(tx.Caller(), "experiment_id", id)
+
 	_, err = database.QueryRow(tx, func(scan func(...any) error) (struct{}, error) {
 		return struct{}{}, scan(&stage, &experiment)
-	}, statement, id)
+	}, "SELECT lifecycle_stage, experiment_id FROM runs"+hint+" WHERE run_uuid = ?"+condition+suffix, args...)
 
 	switch {
 	case isNotFound(err):

@@ -29,7 +29,7 @@ func getRun(tx *database.Tx, id string) (*protos.Run, error) {
 		models = &found.Inputs.ModelInputs
 	)
 
-	selections := append(page.everything(tx.Dialect()), database.Collect(models, scanModelInput, selectModelInputs, id))
+	selections := append(page.everything(tx), database.Collect(models, scanModelInput, selectModelInputs, id))
 	if err := tx.SelectLast(selections...); err != nil {
 		return nil, fmt.Errorf("reading run %s: %w", id, err)
 	}

@@ -20,7 +20,7 @@ func loadRuns(tx *database.Tx, ids []string) ([]*protos.Run, error) {
 	for piece := range slices.Chunk(ids, runsPerStatement) {
 		page := newRunPage(piece...)
 
-		selections := append(planned(tx.Dialect().PlanLookUps()), page.everything(tx.Dialect())...)
+		selections := append(planned(tx.Dialect().PlanLookUps()), page.everything(tx)...)
 		if err := tx.Select(selections...); err != nil {
 			return nil, fmt.Errorf("reading runs: %w", err)
 		}
@@ -55,9 +55,11 @@ func newRunPage(ids ...string) *runPage {
 }
 
 // everything selects the runs themselves and all that was logged to them.
-func (p *runPage) everything(dialect database.Dialect) []database.Selection {
+func (p *runPage) everything(tx *database.Tx) []database.Selection {
+	dialect := tx.Dialect()
+
 	return []database.Selection{
-		p.infos(dialect), p.latestMetrics(dialect), p.params(dialect), p.tags(dialect), p.datasets(dialect),
+		p.infos(tx), p.latestMetrics(dialect), p.params(dialect), p.tags(dialect), p.datasets(dialect),
 		p.outputModels(dialect),
 	}
 }
@@ -96,11 +98,16 @@ func (p *runPage) each(
 	}
 }
 
-func (p *runPage) infos(dialect database.Dialect) database.Selection {
-	condition, args := dialect.AnyOf("run_uuid", p.ids)
+// infos selects the runs that the caller's workspace has; what was logged to the others says nothing
+// without them.
+func (p *runPage) infos(tx *database.Tx) database.Selection {
+	named, args := tx.Dialect().AnyOf("run_uuid", p.ids)
+	condition, args := inWorkspace(tx.Caller(), "experiment_id", args...)
 
 	return database.Selection{
-		Statement: database.Statement{Query: "SELECT " + runColumns + " FROM runs WHERE " + condition, Args: args},
+		Statement: database.Statement{
+			Query: "SELECT " + runColumns + " FROM runs WHERE " + named + condition, Args: args,
+		},
 		Row: func(scan func(...any) error) error {
 			row, err := scanRun(scan)
 			if err != nil {

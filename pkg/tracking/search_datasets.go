@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/mlflow/mlflow-go/pkg/contract"
 	"github.com/mlflow/mlflow-go/pkg/database"
 	"github.com/mlflow/mlflow-go/pkg/protos"
 )
@@ -21,6 +22,8 @@ func (s *Store) SearchDatasets(
 		return &protos.SearchDatasets_Response{}, err
 	}
 
+	visible, args := inWorkspace(contract.CallerFrom(ctx), "d.experiment_id", datasetContextTag)
+
 	found, err := database.Read(ctx, s.db, func(tx *database.Tx) ([]*protos.DatasetSummary, error) {
 		return database.Query(tx, func(scan func(...any) error) (*protos.DatasetSummary, error) {
 			var experiment int64
@@ -37,7 +40,7 @@ func (s *Store) SearchDatasets(
 		}, `SELECT DISTINCT d.experiment_id, d.name, d.digest, t.value
 FROM datasets d JOIN inputs i ON i.source_id = d.dataset_uuid
 	LEFT OUTER JOIN input_tags t ON i.input_uuid = t.input_uuid AND t.name = ?
-WHERE d.experiment_id IN (`+experiments+")", datasetContextTag)
+WHERE d.experiment_id IN (`+experiments+")"+visible, args...)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("searching datasets: %w", err)

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/mlflow/mlflow-go/pkg/contract"
 	"github.com/mlflow/mlflow-go/pkg/database"
 	"github.com/mlflow/mlflow-go/pkg/protos"
 	"github.com/mlflow/mlflow-go/pkg/schema"
@@ -29,7 +30,8 @@ func (s *Store) SearchExperiments(
 	}
 
 	c := experimentClauses(s.db.Dialect(), wanted)
-	c.Where("e." + string(stagesOf(request.GetViewType())))
+	visible, args := inWorkspace(contract.CallerFrom(ctx), "e.experiment_id")
+	c.Where("e."+string(stagesOf(request.GetViewType()))+visible, args...)
 
 	columns := "e." + strings.ReplaceAll(experimentColumns, ", ", ", e.")
 

@@ -61,7 +61,8 @@ func (s *Store) SearchLoggedModels(
 
 	c := newClauses(s.db.Dialect())
 	c.Where("m.lifecycle_stage <> '" + deleted + "'")
-	c.Where("m.experiment_id IN (" + cmp.Or(experiments, "NULL") + ")")
+	visible, of := inWorkspace(contract.CallerFrom(ctx), "m.experiment_id")
+	c.Where("m.experiment_id IN ("+cmp.Or(experiments, "NULL")+")"+visible, of...)
 	c.modelConditions(comparisons, request.GetDatasets())
 
 	if err := c.modelOrders(request.GetOrderBy()); err != nil {

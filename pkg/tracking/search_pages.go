@@ -182,7 +182,8 @@ func (s *runSearch) section(tx *database.Tx, section int, after []any, limit int
 		s.joinOrder(c, orderAlias(i), order, section, i == 0)
 	}
 
-	c.Where("r.experiment_id IN (" + s.experiments + ")")
+	visible, args := inWorkspace(tx.Caller(), "r.experiment_id")
+	c.Where("r.experiment_id IN ("+s.experiments+")"+visible, args...)
 	c.Where("r." + string(s.stages))
 
 	// What all runs of the section share sorts nothing.

@@ -93,7 +93,7 @@ func newDeliverer(
 // Notify queues an event for the webhooks that are registered for it. It never waits: neither for
 // the database nor for a receiver.
 func (d *Deliverer) Notify(ctx context.Context, announced contract.Event) {
-	about := subject{contract.CallerFrom(ctx).Workspace, eventOf(announced.Entity, announced.Action)}
+	about := subject{contract.CallerFrom(ctx).ActiveWorkspace(), eventOf(announced.Entity, announced.Action)}
 	if d.isForNobody(about) {
 		return
 	}

@@ -17,13 +17,6 @@ type webhook struct {
 	created, updated      int64
 }
 
-// scoped is a transaction on behalf of a workspace.
-type scoped struct {
-	*database.Tx
-
-	workspace string
-}
-
 const (
 	columns = "w.webhook_id, w.name, w.url, w.status, w.description, w.secret, " +
 		"COALESCE(w.creation_timestamp, 0), COALESCE(w.last_updated_timestamp, 0)"
@@ -49,7 +42,7 @@ func selection(rows *[]webhook, query string, args ...any) database.Selection {
 	}
 }
 
-func query(tx scoped, statement string, args ...any) (rows []webhook, err error) {
+func query(tx *database.Tx, statement string, args ...any) (rows []webhook, err error) {
 	if err := tx.Select(selection(&rows, statement, args...)); err != nil {
 		return nil, fmt.Errorf("reading webhooks: %w", err)
 	}
@@ -57,8 +50,8 @@ func query(tx scoped, statement string, args ...any) (rows []webhook, err error)
 	return rows, nil
 }
 
-func findWebhook(tx scoped, id string) (webhook, error) {
-	rows, err := query(tx, "SELECT "+columns+" FROM webhooks w"+living+" AND w.webhook_id = ?", tx.workspace, id)
+func findWebhook(tx *database.Tx, id string) (webhook, error) {
+	rows, err := query(tx, "SELECT "+columns+" FROM webhooks w"+living+" AND w.webhook_id = ?", tx.Workspace(), id)
 
 	switch {
 	case err != nil:
@@ -75,11 +68,11 @@ func errNoWebhook(id string) error {
 }
 
 // lockWebhook keeps others from changing a webhook until the transaction ends.
-func lockWebhook(tx scoped, id string) error {
+func lockWebhook(tx *database.Tx, id string) error {
 	hint, suffix := tx.Dialect().LockRows()
 
 	rows, err := query(tx, "SELECT "+columns+" FROM webhooks w"+hint+living+" AND w.webhook_id = ?"+suffix,
-		tx.workspace, id)
+		tx.Workspace(), id)
 	if err == nil && len(rows) == 0 {
 		err = errNoWebhook(id)
 	}
@@ -87,21 +80,21 @@ func lockWebhook(tx scoped, id string) error {
 	return err
 }
 
-func selectWebhooks(tx scoped, limit, offset int) ([]webhook, error) {
+func selectWebhooks(tx *database.Tx, limit, offset int) ([]webhook, error) {
 	return query(tx, "SELECT "+columns+" FROM webhooks w"+living+newestFirst+tx.Dialect().Limit(limit, offset),
-		tx.workspace)
+		tx.Workspace())
 }
 
 // selectActive lists the webhooks that are registered for an event and switched on.
-func selectActive(tx scoped, event event) ([]webhook, error) {
+func selectActive(tx *database.Tx, event event) ([]webhook, error) {
 	return query(tx, "SELECT "+columns+" FROM webhooks w JOIN webhook_events e ON e.webhook_id = w.webhook_id"+living+
 		" AND e.entity = ? AND e.action = ? AND w.status = ?"+newestFirst,
-		tx.workspace, event.entity, event.action, protos.WebhookStatus_ACTIVE.String())
+		tx.Workspace(), event.entity, event.action, protos.WebhookStatus_ACTIVE.String())
 }
 
 // selectEvents lists the events of webhooks, in the order of their key, which is how SQLite gives them
 // to MLflow; MLflow asks for none.
-func selectEvents(tx scoped, of []webhook) (map[string][]event, error) {
+func selectEvents(tx *database.Tx, of []webhook) (map[string][]event, error) {
 	events := make(map[string][]event, len(of))
 
 	for piece := range slices.Chunk(of, min(tx.Dialect().MaxParameters(), maxPage)) {
@@ -136,7 +129,7 @@ func selectEvents(tx scoped, of []webhook) (map[string][]event, error) {
 }
 
 // messages makes protobufs of rows, in their order (SqlWebhook.to_mlflow_entity, Webhook.to_proto).
-func messages(tx scoped, rows []webhook) ([]*protos.Webhook, error) {
+func messages(tx *database.Tx, rows []webhook) ([]*protos.Webhook, error) {
 	events, err := selectEvents(tx, rows)
 	if err != nil {
 		return nil, err
@@ -162,7 +155,7 @@ func messages(tx scoped, rows []webhook) ([]*protos.Webhook, error) {
 	return list, nil
 }
 
-func loadWebhook(tx scoped, id string) (*protos.Webhook, error) {
+func loadWebhook(tx *database.Tx, id string) (*protos.Webhook, error) {
 	row, err := findWebhook(tx, id)
 	if err != nil {
 		return nil, err
@@ -177,12 +170,12 @@ func loadWebhook(tx scoped, id string) (*protos.Webhook, error) {
 }
 
 //nolint:goconst // columns are named where a statement uses them, as in SQL
-func insertWebhook(tx scoped, row webhook) error {
+func insertWebhook(tx *database.Tx, row webhook) error {
 	statement := tx.Dialect().Insert("webhooks", []string{
 		"workspace", "webhook_id", "name", "description", "url", "status", "secret", "creation_timestamp",
 		"last_updated_timestamp",
 	}, 1)
-	if _, err := tx.Exec(statement, tx.workspace, row.id, row.name, row.description, row.url, row.status, row.secret,
+	if _, err := tx.Exec(statement, tx.Workspace(), row.id, row.name, row.description, row.url, row.status, row.secret,
 		row.created, row.updated); err != nil {
 		return fmt.Errorf("writing webhook %s: %w", row.id, err)
 	}
@@ -190,7 +183,7 @@ func insertWebhook(tx scoped, row webhook) error {
 	return nil
 }
 
-func insertEvents(tx scoped, id string, events []event) error {
+func insertEvents(tx *database.Tx, id string, events []event) error {
 	args := make([]any, 0, len(events)*len([]string{"webhook_id", "entity", "action"}))
 	for _, event := range events {
 		args = append(args, id, event.entity, event.action)
@@ -204,7 +197,7 @@ func insertEvents(tx scoped, id string, events []event) error {
 	return nil
 }
 
-func replaceEvents(tx scoped, id string, events []event) error {
+func replaceEvents(tx *database.Tx, id string, events []event) error {
 	if _, err := tx.Exec("DELETE FROM webhook_events WHERE webhook_id = ?", id); err != nil {
 		return fmt.Errorf("removing the events of webhook %s: %w", id, err)
 	}
@@ -219,7 +212,7 @@ type changes struct {
 	deleted                                *int64
 }
 
-func updateWebhook(tx scoped, id string, c changes) error {
+func updateWebhook(tx *database.Tx, id string, c changes) error {
 	set, args := []string{"last_updated_timestamp = ?"}, []any{c.updated}
 
 	for _, column := range []struct {

@@ -59,7 +59,7 @@ func (s *Store) CreateWebhook(
 
 	var created *protos.Webhook
 
-	if err := s.write(ctx, func(tx scoped) error {
+	if err := s.write(ctx, func(tx *database.Tx) error {
 		if err := insertWebhook(tx, row); err != nil {
 			return err
 		}
@@ -82,7 +82,7 @@ func (s *Store) CreateWebhook(
 func (s *Store) GetWebhook(ctx context.Context, request *protos.GetWebhook) (*protos.GetWebhook_Response, error) {
 	var found *protos.Webhook
 
-	if err := s.read(ctx, func(tx scoped) (err error) {
+	if err := s.db.Read(ctx, func(tx *database.Tx) (err error) {
 		found, err = loadWebhook(tx, request.GetWebhookId())
 
 		return err
@@ -114,7 +114,7 @@ func (s *Store) ListWebhooks(
 
 	response := &protos.ListWebhooks_Response{}
 
-	err = s.read(ctx, func(tx scoped) error {
+	err = s.db.Read(ctx, func(tx *database.Tx) error {
 		rows, err := selectWebhooks(tx, size+1, int(offset))
 		if err != nil {
 			return err
@@ -171,7 +171,7 @@ func (s *Store) UpdateWebhook(
 
 	var updated *protos.Webhook
 
-	if err := s.write(ctx, func(tx scoped) error {
+	if err := s.write(ctx, func(tx *database.Tx) error {
 		if err := lockWebhook(tx, id); err != nil {
 			return err
 		}
@@ -202,7 +202,7 @@ func (s *Store) DeleteWebhook(
 ) (*protos.DeleteWebhook_Response, error) {
 	now := time.Now().UnixMilli()
 
-	if err := s.write(ctx, func(tx scoped) error {
+	if err := s.write(ctx, func(tx *database.Tx) error {
 		if err := lockWebhook(tx, request.GetWebhookId()); err != nil {
 			return err
 		}
@@ -215,21 +215,12 @@ func (s *Store) DeleteWebhook(
 	return &protos.DeleteWebhook_Response{}, nil
 }
 
-// read runs a transaction that reads the caller's webhooks.
-func (s *Store) read(ctx context.Context, fn func(tx scoped) error) error {
-	workspace := contract.CallerFrom(ctx).Workspace
-
-	return s.db.Read(ctx, func(tx *database.Tx) error { return fn(scoped{tx, workspace}) })
-}
-
 // write runs a transaction that changes the caller's webhooks.
-func (s *Store) write(ctx context.Context, fn func(tx scoped) error) error {
-	workspace := contract.CallerFrom(ctx).Workspace
-
+func (s *Store) write(ctx context.Context, fn func(tx *database.Tx) error) error {
 	return s.db.Write(ctx, func(tx *database.Tx) error {
 		tx.AfterCommit(s.changed)
 
-		return fn(scoped{tx, workspace})
+		return fn(tx)
 	})
 }
 
@@ -271,7 +262,7 @@ func (s *Store) receiverOf(ctx context.Context, id string) (found receiver, unre
 		events map[string][]event
 	)
 
-	if err := s.read(ctx, func(tx scoped) error {
+	if err := s.db.Read(ctx, func(tx *database.Tx) error {
 		if row, err = findWebhook(tx, id); err != nil {
 			return err
 		}
@@ -297,7 +288,7 @@ func (s *Store) receiverOf(ctx context.Context, id string) (found receiver, unre
 func (s *Store) receiversOf(ctx context.Context, event event) (found []receiver, unreadable, err error) {
 	var rows []webhook
 
-	if err := s.read(ctx, func(tx scoped) error {
+	if err := s.db.Read(ctx, func(tx *database.Tx) error {
 		rows, err = selectActive(tx, event)
 
 		return err
