@@ -19,8 +19,10 @@ import (
 	"github.com/mlflow/mlflow-go/pkg/database"
 	"github.com/mlflow/mlflow-go/pkg/databasetest"
 	"github.com/mlflow/mlflow-go/pkg/protos"
+	"github.com/mlflow/mlflow-go/pkg/registry"
 	"github.com/mlflow/mlflow-go/pkg/storetest"
 	"github.com/mlflow/mlflow-go/pkg/tracking"
+	"github.com/mlflow/mlflow-go/pkg/webhooks"
 )
 
 var update = flag.Bool("update", false, "write the golden files")
@@ -142,6 +144,13 @@ func TestMSSQLStatements(t *testing.T) {
 	t.Run("Suites", func(t *testing.T) {
 		require.NoError(t, store.Initialize(t.Context()))
 		storetest.Tracking(t, suites, store)
+	})
+	t.Run("Registry", func(t *testing.T) { storetest.Registry(t, suites, registry.New(db, store), store) })
+	t.Run("Webhooks", func(t *testing.T) {
+		hooks, err := webhooks.New(db, webhooks.Options{})
+		require.NoError(t, err)
+		t.Cleanup(func() { hooks.Shutdown(t.Context()) })
+		storetest.Webhooks(t, suites, hooks)
 	})
 	t.Run("Searches", func(t *testing.T) { searchAll(t, store) })
 	t.Run("Large", func(t *testing.T) { logMuch(t, store) })

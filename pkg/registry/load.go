@@ -96,7 +96,7 @@ func newStatements(d database.Dialect) statements {
 		insertVersionTags: func(rows int) string {
 			return d.Insert("model_version_tags", versionTagColumns, rows)
 		},
-		latestOfModel: latestVersions(1, "l.first_version"),
+		latestOfModel: latestVersions(d, 1, "l.first_version"),
 		promptTag:     "SELECT value FROM registered_model_tags" + ofModel + " AND " + key + " = ?",
 	}
 }
@@ -126,6 +126,7 @@ type version struct {
 
 	number          int64
 	storageLocation *string
+	model           string // its model's name, of latest versions only
 }
 
 // scanVersion reads a row of versionColumns (SqlModelVersion.to_mlflow_entity,
@@ -156,6 +157,16 @@ func scanVersion(scan func(...any) error) (version, error) {
 	}
 
 	return v, nil
+}
+
+// scanLatest reads a row of latestVersions.
+func scanLatest(scan func(...any) error) (v version, err error) {
+	var model string
+
+	v, err = scanVersion(func(columns ...any) error { return scan(append([]any{&model}, columns...)...) })
+	v.model = model
+
+	return v, err
 }
 
 // showAliases adds the aliases that point to the version (_populate_model_version_aliases).
@@ -253,6 +264,12 @@ const versionsPerQuery = 100
 func addTags(tx *database.Tx, run func(...database.Selection) error, versions []version) error {
 	var queries []database.Selection
 
+	from := "model_version_tags o"
+	if tx.Dialect().FoldsKeys() { // a tag may have the name spelled otherwise
+		from = "model_versions o JOIN model_version_tags t ON t.workspace = o.workspace AND t.name = o.name " +
+			"AND t.version = o.version"
+	}
+
 	for piece := range slices.Chunk(versions, versionsPerQuery) {
 		place := make(map[versionKey]version, len(piece))
 		names := make(map[any]bool, len(piece))
@@ -265,9 +282,8 @@ func addTags(tx *database.Tx, run func(...database.Selection) error, versions []
 		}
 
 		args := slices.Concat([]any{tx.Workspace()}, slices.Collect(maps.Keys(names)), slices.Collect(maps.Keys(numbers)))
-		queries = append(queries, selectVersionTags("SELECT name, version, "+tx.Dialect().Quote(keyColumn)+", value "+
-			"FROM model_version_tags WHERE workspace = ? AND name IN ("+list(len(names))+") AND version IN ("+
-			list(len(numbers))+")", args, func(of versionKey, tag *protos.ModelVersionTag) {
+		queries = append(queries, selectVersionTags("SELECT o.name, o.version, "+tx.Dialect().Quote(keyColumn)+", value FROM "+
+			from+" WHERE o.workspace = ? AND o.name IN ("+list(len(names))+") AND o.version IN ("+list(len(numbers))+")", args, func(of versionKey, tag *protos.ModelVersionTag) {
 			if v, wanted := place[of]; wanted {
 				v.Tags = append(v.Tags, tag)
 			}
@@ -284,13 +300,25 @@ func addTags(tx *database.Tx, run func(...database.Selection) error, versions []
 // list is "?, ?" for a number of values.
 func list(values int) string { return strings.TrimSuffix(strings.Repeat("?, ", values), ", ") }
 
+// ofModels goes from FROM to the condition that rows of a table belong to some models: it takes their
+// workspace and names. The models' own names are o.name, since rows may have them spelled otherwise
+// where the database folds keys.
+func ofModels(d database.Dialect, table string, names int) string {
+	from := " FROM " + table + " o"
+	if d.FoldsKeys() {
+		from = " FROM registered_models o JOIN " + table + " b ON b.workspace = o.workspace AND b.name = o.name"
+	}
+
+	return from + " WHERE o.workspace = ? AND o.name IN (" + list(names) + ")"
+}
+
 // latestVersions is the query of the latest version in each stage of models
-// (_get_latest_versions_for_models), in an order of columns of m and l, whose first_version is a
-// stage's lowest. It takes the workspace, the names and the workspace again.
-func latestVersions(names int, order string) string {
-	return "SELECT " + versionColumns + " FROM (SELECT name, current_stage, MIN(version) AS first_version, " +
-		"MAX(version) AS last_version " +
-		"FROM model_versions WHERE workspace = ? AND name IN (" + list(names) + ") AND " + notDeleted +
-		" GROUP BY name, current_stage) l CROSS JOIN model_versions m " +
+// (_get_latest_versions_for_models): of the models' names and the versions, in an order of columns of m
+// and l, whose first_version is a stage's lowest. It takes the workspace, the names and the workspace
+// again.
+func latestVersions(d database.Dialect, names int, order string) string {
+	return "SELECT l.name, " + versionColumns + " FROM (SELECT o.name, current_stage, MIN(version) AS first_version, " +
+		"MAX(version) AS last_version" + ofModels(d, "model_versions", names) + " AND " + notDeleted +
+		" GROUP BY o.name, current_stage) l CROSS JOIN model_versions m " +
 		"WHERE m.workspace = ? AND m.name = l.name AND m.version = l.last_version ORDER BY " + order
 }

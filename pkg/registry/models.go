@@ -60,6 +60,10 @@ func (s *Store) CreateRegisteredModel(
 
 		return nil
 	})
+	if database.IsIntegrityViolation(err) { // of tags; MLflow takes it for the name's, and looks for the model
+		return nil, errNoModel(name)
+	}
+
 	if err != nil {
 		return nil, err
 	}
@@ -180,7 +184,7 @@ func (s *Store) loadModel(
 		selectAliases(s.sql.modelAliases, of, func(_ string, alias *protos.RegisteredModelAlias) {
 			whole.Aliases = append(whole.Aliases, alias)
 		}),
-		database.Collect(&latest, scanVersion, s.sql.latestOfModel, latestOf...),
+		database.Collect(&latest, scanLatest, s.sql.latestOfModel, latestOf...),
 	); err != nil {
 		return nil, fmt.Errorf("reading registered model %s: %w", name, err)
 	}
@@ -247,8 +251,10 @@ func (s *Store) RenameRegisteredModel(
 		switch {
 		case err != nil:
 			return nil, fmt.Errorf("renaming registered model %s: %w", name, err)
-		case changed == 0:
-			return nil, errNoModel(name)
+		case changed == 0: // or nothing new within a millisecond, on MySQL
+			if err := s.findModel(tx, name); err != nil {
+				return nil, err
+			}
 		}
 
 		if err := tx.Later("UPDATE model_versions SET last_updated_time = ?"+ofModel, now, tx.Workspace(),

@@ -144,7 +144,7 @@ func (c *counter) Handle(_ context.Context, record slog.Record) error {
 // TestSearchesTakeAFixedNumberOfQueries holds that what belongs to what was found isn't read one by
 // one.
 func TestSearchesTakeAFixedNumberOfQueries(t *testing.T) {
-	for _, source := range databasetest.Sources("sqlite", "postgresql") {
+	for _, source := range databasetest.Sources() {
 		t.Run(source.Name, func(t *testing.T) {
 			counted := &counter{Handler: slog.DiscardHandler}
 

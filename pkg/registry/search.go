@@ -134,30 +134,32 @@ func (s *Store) completeModels(tx *database.Tx, models []*model) error {
 		names[i] = m.GetName()
 	}
 
+	of := func(name string) *model {
+		if m := place[name]; m != nil {
+			return m
+		}
+
+		return &model{} // renamed since it was found
+	}
+
 	var (
 		latest  []version
 		args    = slices.Insert(names, 0, any(tx.Workspace()))
-		ofNames = " WHERE workspace = ? AND name IN (" + list(len(models)) + ")"
-		key     = s.db.Dialect().Quote(keyColumn)
+		dialect = s.db.Dialect()
 	)
 
 	latestOf := append(slices.Clone(args), tx.Workspace())
-	versions := latestVersions(len(models), "m.name, m.current_stage")
+	versions := latestVersions(dialect, len(models), "m.name, m.current_stage")
 
 	if err := tx.Select(
-		selectModelTags("SELECT name, "+key+", value FROM registered_model_tags"+ofNames, args,
-			func(name string, tag *protos.RegisteredModelTag) {
-				if m := place[name]; m != nil { // more may be found where names compare loosely
-					m.Tags = append(m.Tags, tag)
-				}
-			}),
-		selectAliases("SELECT name, alias, version FROM registered_model_aliases"+ofNames, args,
+		selectModelTags("SELECT o.name, "+dialect.Quote(keyColumn)+", value"+
+			ofModels(dialect, "registered_model_tags", len(models)), args,
+			func(name string, tag *protos.RegisteredModelTag) { of(name).Tags = append(of(name).GetTags(), tag) }),
+		selectAliases("SELECT o.name, alias, version"+ofModels(dialect, "registered_model_aliases", len(models)), args,
 			func(name string, alias *protos.RegisteredModelAlias) {
-				if m := place[name]; m != nil {
-					m.Aliases = append(m.Aliases, alias)
-				}
+				of(name).Aliases = append(of(name).GetAliases(), alias)
 			}),
-		database.Collect(&latest, scanVersion, versions, latestOf...),
+		database.Collect(&latest, scanLatest, versions, latestOf...),
 	); err != nil {
 		return fmt.Errorf("reading what belongs to registered models: %w", err)
 	}
@@ -167,9 +169,7 @@ func (s *Store) completeModels(tx *database.Tx, models []*model) error {
 	}
 
 	for _, v := range latest {
-		if m := place[v.GetName()]; m != nil {
-			m.LatestVersions = append(m.LatestVersions, v.ModelVersion)
-		}
+		of(v.model).LatestVersions = append(of(v.model).GetLatestVersions(), v.ModelVersion)
 	}
 
 	return nil
@@ -243,7 +243,11 @@ func (s *Store) searchVersions(workspace string, wanted search.Query, limit int6
 
 	from, names := "model_versions m", "m"
 	if !isPrompt {
-		from, names = "registered_models r CROSS JOIN model_versions m", "r"
+		from = "registered_models r CROSS JOIN model_versions m"
+		if !c.Dialect.FoldsKeys() { // or else a version may have its model's name spelled otherwise
+			names = "r"
+		}
+
 		c.Where("r.workspace = ? AND m.workspace = r.workspace AND m.name = r.name", workspace)
 		c.prompts("NOT EXISTS", "model_version_tags", "r", thePromptTag)
 	}

@@ -25,5 +25,5 @@ func TestStore(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, db *database.DB) {
 		store, models := open(t, db)
 		storetest.Registry(t, db, store, models)
-	}, "sqlite", "postgresql") // those where the gate lets the registry be native
+	})
 }

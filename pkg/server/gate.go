@@ -49,7 +49,6 @@ type Mode struct {
 
 const (
 	sqlite           = "sqlite"
-	postgresql       = "postgresql"
 	createExperiment = "createExperiment"
 	operator         = "operator"
 	fileScheme       = "file"
@@ -60,10 +59,7 @@ const (
 )
 
 // databases are MLflow's, which are ours as well.
-var databases = []string{sqlite, postgresql, "mysql", "mssql"}
-
-// registryDatabases are those on which the model registry has been held against MLflow's.
-var registryDatabases = []string{sqlite, postgresql}
+var databases = []string{sqlite, "postgresql", "mysql", "mssql"}
 
 func all(Route) bool         { return true }
 func isAPI(route Route) bool { return route.Service != "" }
@@ -130,8 +126,8 @@ var Modes = []Mode{
 	},
 	{
 		Name:      "registry-store",
-		When:      "the registry is neither on SQLite nor on PostgreSQL",
-		Reason:    "the store is Python code, or native code is not proven on it yet",
+		When:      "--registry-store-uri is none of MLflow's databases",
+		Reason:    "the store is Python code",
 		Concerned: "the model registry's routes and webhooks",
 		Concerns:  isRegistry,
 		Applies: func(s Setting) bool {
@@ -140,7 +136,7 @@ var Modes = []Mode{
 				uri = s.Config.BackendStoreURI
 			}
 
-			return !slices.Contains(registryDatabases, dialect(uri)) || isInMemory(uri)
+			return !slices.Contains(databases, dialect(uri)) || isInMemory(uri)
 		},
 	},
 	{

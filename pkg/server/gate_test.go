@@ -45,10 +45,6 @@ var inMode = map[string][]func(*config.Config, map[string]string){
 	"registry-store": {
 		func(c *config.Config, _ map[string]string) { c.RegistryStoreURI = "./registry" },
 		func(c *config.Config, _ map[string]string) { c.RegistryStoreURI = "sqlite:///:memory:" },
-		func(c *config.Config, _ map[string]string) { c.RegistryStoreURI = "mysql+pymysql://h/registry" },
-		func(c *config.Config, _ map[string]string) {
-			c.BackendStoreURI, c.RegistryStoreURI = "mysql+pymysql://h/db", ""
-		},
 	},
 	"source-pattern": {
 		func(_ *config.Config, e map[string]string) {

@@ -635,7 +635,7 @@ func (s registrySuite) aliases(t *testing.T) {
 func (s registrySuite) searchRegisteredModels(t *testing.T) {
 	t.Helper()
 
-	for i, name := range []string{"find a", "find b", "find C"} {
+	for i, name := range []string{"find a", "find b", "find c"} {
 		s.model(t, name, i)
 	}
 
@@ -657,9 +657,9 @@ func (s registrySuite) searchRegisteredModels(t *testing.T) {
 		return names
 	}
 
-	require.Equal(t, []string{"find C", "find a", "find b"}, find("name LIKE 'find%'"))
-	require.Equal(t, []string{"find b", "find a", "find C"}, find("name LIKE 'find%'", "name DESC"))
-	require.Equal(t, []string{"find C"}, find("name ILIKE 'FIND c'"))
+	require.Equal(t, []string{"find a", "find b", "find c"}, find("name LIKE 'find%'"))
+	require.Equal(t, []string{"find c", "find b", "find a"}, find("name LIKE 'find%'", "name DESC"))
+	require.Equal(t, []string{"find c"}, find("name ILIKE 'FIND c'"))
 	require.Equal(t, []string{"find b"}, find("tags.k = 'V' AND name IN ('find a', 'find b')"))
 	require.Empty(t, find("tags.k = 'v'"))
 

@@ -98,6 +98,10 @@ func sortUnordered(message proto.Message) {
 	switch message := message.(type) {
 	case *protos.Experiment:
 		sortByKey(message.GetTags())
+	case *protos.RegisteredModel:
+		sortByKey(message.GetTags())
+	case *protos.ModelVersion:
+		sortByKey(message.GetTags())
 	case *protos.Run:
 		sortUnordered(message.GetData())
 	case *protos.RunData:

@@ -32,12 +32,6 @@ _PROXIED = {
     "/ajax-api/3.0/mlflow/assistant/providers": _ASSISTANT_REASON,
     "/ajax-api/3.0/mlflow/traces/metrics": "traces are not ported to Go yet",
 }
-#: What goes to Python besides where the model registry isn't proven.
-_PROXIED_ON_MYSQL = {
-    "/ajax-api/2.0/mlflow/model-versions/search",
-    "/ajax-api/2.0/mlflow/registered-models/search",
-    "/graphql modelVersions",
-}
 _OFFLINE = (
     "--headless=new",
     "--no-sandbox",
@@ -227,10 +221,7 @@ def test_registry_pages_wake_no_python(server: Server, browser: webdriver.Chrome
         "/ajax-api/2.0/mlflow/registered-models/get",
         "/ajax-api/2.0/mlflow/model-versions/search",
     }
-    if server.database.startswith("mysql"):
-        assert proxied > _PROXIED_ON_MYSQL - {"/graphql modelVersions"}
-    else:
-        assert not proxied - set(_PROXIED) - {"/model-versions/get-artifact"}, "asked of Python"
+    assert not proxied - set(_PROXIED) - {"/model-versions/get-artifact"}, "asked of Python"
 
 
 def test_classic_pages_wake_no_python(server: Server, browser: webdriver.Chrome, visit: _Visitor) -> None:
@@ -273,6 +264,5 @@ def test_classic_pages_wake_no_python(server: Server, browser: webdriver.Chrome,
 
     asked, proxied = _asked(browser, server)
     assert asked >= {"/graphql", "/ajax-api/2.0/mlflow/runs/search"}
-    expected = set(_PROXIED) | (_PROXIED_ON_MYSQL if server.database.startswith("mysql") else set())
-    assert not proxied - expected, "asked of Python"
-    assert not expected - proxied, "native or not asked for by now: take these out of _PROXIED"
+    assert not proxied - set(_PROXIED), "asked of Python"
+    assert not set(_PROXIED) - proxied, "native or not asked for by now: take these out of _PROXIED"

@@ -119,7 +119,7 @@ def receiver() -> Iterator[Receiver]:
         thread.join()
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+@pytest.fixture(scope="module", params=["sqlite", "postgresql", "mysql"])
 def keyless(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Run mlflow-go without a key, which its two halves must agree on."""
     directory = tmp_path_factory.mktemp(request.param)
