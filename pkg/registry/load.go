@@ -282,8 +282,10 @@ func addTags(tx *database.Tx, run func(...database.Selection) error, versions []
 		}
 
 		args := slices.Concat([]any{tx.Workspace()}, slices.Collect(maps.Keys(names)), slices.Collect(maps.Keys(numbers)))
-		queries = append(queries, selectVersionTags("SELECT o.name, o.version, "+tx.Dialect().Quote(keyColumn)+", value FROM "+
-			from+" WHERE o.workspace = ? AND o.name IN ("+list(len(names))+") AND o.version IN ("+list(len(numbers))+")", args, func(of versionKey, tag *protos.ModelVersionTag) {
+		statement := "SELECT o.name, o.version, " + tx.Dialect().Quote(keyColumn) + ", value FROM " + from +
+			" WHERE o.workspace = ? AND o.name IN (" + list(len(names)) + ") AND o.version IN (" + list(len(numbers)) + ")"
+
+		queries = append(queries, selectVersionTags(statement, args, func(of versionKey, tag *protos.ModelVersionTag) {
 			if v, wanted := place[of]; wanted {
 				v.Tags = append(v.Tags, tag)
 			}
