@@ -16,4 +16,6 @@ type UIService interface {
 		ctx context.Context, request *protos.GetMetricHistoryBulkInterval,
 	) (*protos.GetMetricHistoryBulkInterval_Response, error)
 	SearchDatasets(ctx context.Context, request *protos.SearchDatasets) (*protos.SearchDatasets_Response, error)
+	// HasGatewayEndpoints tells whether the AI gateway has any endpoint.
+	HasGatewayEndpoints(ctx context.Context) (bool, error)
 }

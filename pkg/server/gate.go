@@ -200,6 +200,17 @@ var Modes = []Mode{
 		Applies:   func(s Setting) bool { return s.Getenv("MLFLOW_DEPLOYMENTS_TARGET") != "" },
 	},
 	{
+		Name: "assistant", When: "MLFLOW_ENABLE_REMOTE_ASSISTANT or MLFLOW_ENABLE_ASSISTANT_SANDBOX is set",
+		Reason:    "the assistant is Python code",
+		Concerned: "assistant/config and assistant/providers",
+		Concerns: func(route Route) bool {
+			return route.Name == assistantConfigName || route.Name == assistantProvidersName
+		},
+		Applies: func(s Setting) bool {
+			return s.Getenv("MLFLOW_ENABLE_REMOTE_ASSISTANT") != "" || s.Getenv("MLFLOW_ENABLE_ASSISTANT_SANDBOX") != ""
+		},
+	},
+	{
 		Name: "telemetry", When: "neither MLFLOW_DISABLE_TELEMETRY nor DO_NOT_TRACK is true",
 		Reason:    "MLflow's telemetry is Python code, and asks a server what to collect",
 		Concerned: "ui-telemetry",

@@ -71,6 +71,10 @@ var inMode = map[string][]func(*config.Config, map[string]string){
 	"artifacts-destination": {
 		func(c *config.Config, _ map[string]string) { c.ServeArtifacts, c.ArtifactsDest = true, "s3://bucket" },
 	},
+	"assistant": {
+		func(_ *config.Config, e map[string]string) { e["MLFLOW_ENABLE_REMOTE_ASSISTANT"] = "true" },
+		func(_ *config.Config, e map[string]string) { e["MLFLOW_ENABLE_ASSISTANT_SANDBOX"] = "false" },
+	},
 	"deployments-target": {
 		func(_ *config.Config, e map[string]string) { e["MLFLOW_DEPLOYMENTS_TARGET"] = "http://gateway" },
 	},

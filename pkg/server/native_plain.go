@@ -72,17 +72,27 @@ var nativePlainRoutes = []plainRoute{
 		verb: http.MethodPost, path: "/ajax-api/3.0/mlflow/ui-telemetry",
 		name: postTelemetryName, service: contract.UIServiceName, answer: constant(`{"status":"disabled"}`),
 	},
+	{
+		verb: http.MethodGet, path: "/ajax-api/3.0/mlflow/assistant/config",
+		name: assistantConfigName, service: contract.UIServiceName, fastapi: true, answer: assistantConfig,
+	},
+	{
+		verb: http.MethodGet, path: "/ajax-api/3.0/mlflow/assistant/providers",
+		name: assistantProvidersName, service: contract.UIServiceName, fastapi: true, answer: assistantProviders,
+	},
 	{verb: http.MethodGet, path: "/graphql", name: graphqlName, service: GraphQLServiceName, answer: answerGraphQL},
 	{verb: http.MethodPost, path: "/graphql", name: graphqlName, service: GraphQLServiceName, answer: answerGraphQL},
 }
 
 // Names that the gate knows.
 const (
-	gatewayProxyName  = "serve_gateway_proxy"
-	serverInfoName    = "get_server_info"
-	graphqlName       = "graphql"
-	getTelemetryName  = "serve_get_ui_telemetry"
-	postTelemetryName = "serve_post_ui_telemetry"
+	gatewayProxyName       = "serve_gateway_proxy"
+	serverInfoName         = "get_server_info"
+	graphqlName            = "graphql"
+	getTelemetryName       = "serve_get_ui_telemetry"
+	postTelemetryName      = "serve_post_ui_telemetry"
+	assistantConfigName    = "get_config"
+	assistantProvidersName = "get_providers"
 )
 
 // errLeftToPython has Python answer a request whose body was read already.

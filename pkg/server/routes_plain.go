@@ -135,10 +135,8 @@ var plainRoutes = []struct {
 		reason:   "the assistant runs Python code",
 		prefixes: uiAPI,
 		routes: []string{
-			"GET /3.0/mlflow/assistant/config get_config",
 			"PUT /3.0/mlflow/assistant/config update_config",
 			"POST /3.0/mlflow/assistant/message send_message",
-			"GET /3.0/mlflow/assistant/providers get_providers",
 			"GET /3.0/mlflow/assistant/providers/<provider>/health provider_health_check",
 			"GET /3.0/mlflow/assistant/providers/<provider>/models list_provider_models",
 			"PATCH /3.0/mlflow/assistant/sessions/<session_id> patch_session",

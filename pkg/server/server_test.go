@@ -499,7 +499,7 @@ func (uiService) SearchDatasets(
 }
 
 // uiService answers what the tests ask at routes beside the protobufs.
-type uiService struct{}
+type uiService struct{ contract.UIService }
 
 func TestPlainRoutes(t *testing.T) {
 	options := settings(t)

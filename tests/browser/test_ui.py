@@ -24,12 +24,9 @@ from tests.servers import Server
 _ARTIFACTS = Path(__file__).parents[1] / ".artifacts"
 _LIMIT = 60
 _ARTIFACTS_REASON = "artifacts are not ported to Go yet"
-_ASSISTANT_REASON = "the assistant looks for programs on the server and is Python code"
 #: What the walk asks Python for, by path, and why. An entry that nothing asks for any more fails the test.
 _PROXIED = {
     "/ajax-api/2.0/mlflow/artifacts/list": _ARTIFACTS_REASON,
-    "/ajax-api/3.0/mlflow/assistant/config": _ASSISTANT_REASON,
-    "/ajax-api/3.0/mlflow/assistant/providers": _ASSISTANT_REASON,
     "/ajax-api/3.0/mlflow/traces/metrics": "traces are not ported to Go yet",
 }
 _OFFLINE = (

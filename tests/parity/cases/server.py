@@ -18,6 +18,8 @@ CASES = (
         get(_GATEWAY),
         post(_GATEWAY, {"gateway_path": "gateway/x/invocations"}, rows=False),
         post(_GATEWAY, raw="nonsense", rows=False),
+        get("/ajax-api/3.0/mlflow/assistant/config"),
+        get("/ajax-api/3.0/mlflow/assistant/providers", {"any": "thing"}),
         get("/ajax-api/3.0/mlflow/ui-telemetry"),
         post("/ajax-api/3.0/mlflow/ui-telemetry", {"records": []}, rows=False),
         get("/ajax-api/2.0/mlflow/users/current"),
