@@ -539,7 +539,6 @@ func TestSQLiteKeepsItsJournal(t *testing.T) {
 	uri := databasetest.SQLite(t)
 	db, err := database.Open(t.Context(), uri, database.Options{ConnectAttempts: 1, KeepJournal: true})
 	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, db.Close()) })
 	var wg sync.WaitGroup
 	for caller := range 4 {
 		wg.Go(func() {
@@ -560,4 +559,8 @@ func TestSQLiteKeepsItsJournal(t *testing.T) {
 
 		return err
 	}))
+	journal := strings.TrimPrefix(uri, "sqlite:///") + "-journal"
+	assert.FileExists(t, journal)
+	require.NoError(t, db.Close())
+	assert.NoFileExists(t, journal)
 }

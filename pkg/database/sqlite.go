@@ -27,7 +27,7 @@ const (
 	// busyTimeout is how long a session waits for another process (MLflow's PRAGMA busy_timeout).
 	busyTimeout = 20 * time.Second
 	// writerBusyTimeout is shorter: the writer waits in turns, to let go of callers that left.
-	writerBusyTimeout = 500 * time.Millisecond
+	writerBusyTimeout = 100 * time.Millisecond
 	// writeAheadLogPause is between two tries to have the file for oneself.
 	writeAheadLogPause = 50 * time.Millisecond
 	// maxSQLiteParameters is SQLITE_MAX_VARIABLE_NUMBER.
@@ -179,13 +179,13 @@ func sqliteFile(u *URI) (string, error) {
 }
 
 // sqliteSession gives the connection string of a session with MLflow's settings.
-func sqliteSession(file string, busy time.Duration, readOnly bool) sqliteConnector {
+func sqliteSession(file string, readOnly bool) sqliteConnector {
 	path := filepath.ToSlash(file)
 	if !strings.HasPrefix(path, "/") {
 		path = "/" + path // file:/C:/…
 	}
 	settings := url.Values{
-		"_busy_timeout":        {strconv.FormatInt(busy.Milliseconds(), 10)},
+		"_busy_timeout":        {strconv.FormatInt(busyTimeout.Milliseconds(), 10)},
 		"_foreign_keys":        {"1"},
 		"_case_sensitive_like": {"1"},
 		"_synchronous":         {"FULL"},
@@ -222,14 +222,14 @@ func openSQLite(ctx context.Context, u *URI, o Options) (*DB, error) {
 		}
 	}
 
-	writing := sql.OpenDB(sqliteSession(file, writerBusyTimeout, false))
+	writing := sql.OpenDB(sqliteSession(file, false))
 	writing.SetMaxOpenConns(1)
 	writing.SetMaxIdleConns(1)
 	db := &DB{
 		dialect:  SQLite{},
 		options:  o,
 		uri:      u,
-		pool:     sql.OpenDB(sqliteSession(file, busyTimeout, true)),
+		pool:     sql.OpenDB(sqliteSession(file, true)),
 		writing:  writing,
 		patience: busyTimeout,
 		driver:   sqliteDriver,
@@ -263,10 +263,9 @@ func (o Options) readers() int {
 func writeAheadLog(ctx context.Context, conn *sql.Conn, o Options) error {
 	deadline := time.Now().Add(busyTimeout)
 	for {
-		var mode string
-		err := conn.QueryRowContext(ctx, "PRAGMA journal_mode = WAL").Scan(&mode)
+		mode, err := setJournalMode(ctx, conn, "WAL")
 		switch {
-		case err == nil && strings.EqualFold(mode, "wal"):
+		case err == nil && mode == "wal":
 			return nil
 		case err == nil:
 			o.Logger.WarnContext(ctx, "SQLite keeps its rollback journal: readers wait for writers", "journal_mode", mode)
@@ -277,10 +276,57 @@ func writeAheadLog(ctx context.Context, conn *sql.Conn, o Options) error {
 
 			return nil
 		case !isSQLiteBusy(err) || time.Now().After(deadline):
-			return fmt.Errorf("turning on SQLite's write-ahead log: %w", err)
+			return err
 		}
 		if err := pause(ctx, writeAheadLogPause); err != nil {
 			return err
 		}
 	}
+}
+
+// maxJournal is how much of a rollback journal outlasts a transaction, in bytes.
+const maxJournal = 1 << 20
+
+// lastingJournal leaves a write-ahead log or a rollback journal what it is, but has the writer keep the
+// journal from one transaction to the next: to make it and to remove it takes a disk half of the time of
+// a small transaction. What others keep in the file or expect of it is the same.
+func lastingJournal(ctx context.Context, conn *sql.Conn, _ Options) error {
+	if mode, err := journalMode(ctx, conn); err != nil || mode != "delete" {
+		return err
+	}
+	if _, err := setJournalMode(ctx, conn, "PERSIST"); err != nil {
+		return err
+	}
+
+	return execOn(ctx, conn, "PRAGMA journal_size_limit = "+strconv.Itoa(maxJournal))
+}
+
+// removeJournal removes a journal that was kept. While others use the file it stays, to no harm.
+func removeJournal(conn *sql.Conn) error {
+	ctx := context.Background()
+	mode, err := journalMode(ctx, conn)
+	if err == nil && mode == "persist" {
+		_, err = setJournalMode(ctx, conn, "DELETE")
+	}
+	if isSQLiteBusy(err) || isSQLiteReadOnly(err) {
+		return nil
+	}
+
+	return err
+}
+
+func journalMode(ctx context.Context, conn *sql.Conn) (mode string, err error) {
+	if err := conn.QueryRowContext(ctx, "PRAGMA journal_mode").Scan(&mode); err != nil {
+		return "", fmt.Errorf("asking SQLite for its journal mode: %w", err)
+	}
+
+	return strings.ToLower(mode), nil
+}
+
+func setJournalMode(ctx context.Context, conn *sql.Conn, mode string) (got string, err error) {
+	if err := conn.QueryRowContext(ctx, "PRAGMA journal_mode = "+mode).Scan(&got); err != nil {
+		return "", fmt.Errorf("setting SQLite's journal mode: %w", err)
+	}
+
+	return strings.ToLower(got), nil
 }

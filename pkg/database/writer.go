@@ -5,6 +5,9 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
+	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -19,47 +22,60 @@ const maxGroup = 64
 // copying was a sixth of the time of a log-batch of ten.
 const checkpoint = "PRAGMA wal_autocheckpoint = 4000"
 
-// gap is what part of the time that a group had the file the writer leaves it alone afterwards, when the
-// next group waits already. Other processes look for the lock now and then, at most every 100 ms: without a
-// gap they find it by luck only. The next group grows meanwhile, so that hardly anything is lost.
+// gap is what part of the time that a group had the file the next leaves it alone, when it waits already.
+// Other processes look for the lock now and then, at most every 100 ms: without a gap they find it by luck
+// only. The next group grows meanwhile, so that hardly anything is lost.
 const gap = 16
 
-// writer is SQLite's one writer. Its goroutine opens a transaction, gives each waiting caller its
-// turn in a savepoint, commits, and only then lets the callers know. The callers' functions run
-// on the callers' goroutines.
+// writer shares SQLite's one writing connection. Who finds it free leads: opens a transaction, runs
+// its function, then gives each who came meanwhile a turn in a savepoint, commits, and only then lets
+// them know. The first of those who wait leads next. Everyone's function runs on their own goroutine,
+// so that one caller alone waits for nobody: in the shared library goroutines are bound to their
+// callers' threads, and to hand work over costs more than to do it.
 type writer struct {
-	db    *DB
-	conn  *sql.Conn
-	queue chan *member
-	group []*member // whom the goroutine serves; its own
-	done  chan struct{}
+	db   *DB
+	conn *sql.Conn // the leader's
+
+	mu    sync.Mutex // guards what follows
+	led   bool
+	queue []*member
 }
 
 // member is one caller's write.
 type member struct {
 	ctx    context.Context //nolint:containedctx // a member lives inside one call
+	fn     func(*Tx) error
 	since  time.Time
 	state  atomic.Int32
-	orders chan order // capacity 1: the writer never waits for a caller to read
+	orders chan order // capacity 1: the leader never waits for a caller to read
 	report chan error
-	err    error // of its function, to be told after the commit
-	hooks  []func()
-	done   bool // it follows no more orders: it was dismissed, or its goroutine ended in the function
+	leads  bool
+
+	result  error // of its function
+	outcome error // what it is told in the end
+	hooks   []func()
+	gone    bool // its goroutine ended in the function: nobody will follow orders
 }
 
-// A member waits until either its writer or its context takes it.
+// A member waits until either the leader or its context takes it.
 const (
 	waiting int32 = iota
 	taken
 	left
 )
 
-// order is what the writer tells a member: run your function in tx, or, without one, you are done.
+// order is what the leader tells a member: lead after a pause, run your function in tx, or, without either,
+// you are done.
 type order struct {
+	lead  bool
+	pause time.Duration
 	tx    *Tx
 	err   error
 	hooks []func()
 }
+
+// errAbandoned is the outcome of a member whose leader didn't come to an end, which is a bug.
+var errAbandoned = errors.New("the transaction was abandoned by whom it was shared with")
 
 // startWriter connects the writer, unless it was before.
 func (db *DB) startWriter(ctx context.Context) error {
@@ -67,44 +83,48 @@ func (db *DB) startWriter(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("opening the SQLite file: %w", err)
 	}
-	if !db.options.KeepJournal {
-		if err := writeAheadLog(ctx, conn, db.options); err != nil {
-			return errors.Join(err, conn.Close())
-		}
+	journal := writeAheadLog
+	if db.options.KeepJournal {
+		journal = lastingJournal
 	}
-	if err := execOn(ctx, conn, checkpoint); err != nil {
+	if err := journal(ctx, conn, db.options); err != nil {
+		return errors.Join(err, conn.Close())
+	}
+	// Only now: what was asked of the file before may wait for another process as readers do.
+	patience := "PRAGMA busy_timeout = " + strconv.FormatInt(writerBusyTimeout.Milliseconds(), 10)
+	if err := execAllOn(ctx, conn, []string{checkpoint, patience}); err != nil {
 		return errors.Join(fmt.Errorf("setting up the SQLite writer: %w", err), conn.Close())
 	}
-	db.writer = &writer{db: db, conn: conn, queue: make(chan *member, maxGroup), done: make(chan struct{})}
-	go db.writer.run() //nolint:contextcheck // it outlives whoever opened the database
+	db.writer = &writer{db: db, conn: conn}
 
 	return nil
 }
 
-// close ends the writer when its last member is done: nobody may come any more.
+// close disconnects the writer once nobody uses it any more.
 func (w *writer) close() error {
-	close(w.queue)
-	<-w.done
-
-	return w.conn.Close()
+	return errors.Join(removeJournal(w.conn), w.conn.Close())
 }
 
 // write is the caller's side.
 func (w *writer) write(ctx context.Context, fn func(*Tx) error) ([]func(), error) {
-	m := &member{ctx: ctx, since: time.Now(), orders: make(chan order, 1), report: make(chan error, 1)}
-	select {
-	case w.queue <- m:
-	case <-ctx.Done():
-		return nil, ctx.Err()
+	m := &member{ctx: ctx, fn: fn, since: time.Now()}
+	if w.join(m) {
+		return w.lead(m) //nolint:contextcheck // the transaction is not the caller's alone
 	}
 	leave := ctx.Done()
 	for {
 		select {
 		case o := <-m.orders:
-			if o.tx == nil {
+			switch {
+			case o.lead:
+				time.Sleep(o.pause)
+
+				return w.lead(m) //nolint:contextcheck // as above
+			case o.tx != nil:
+				m.follow(o.tx)
+			default:
 				return o.hooks, o.err
 			}
-			m.follow(o.tx, fn)
 		case <-leave:
 			if m.state.CompareAndSwap(waiting, left) {
 				return nil, ctx.Err()
@@ -114,155 +134,184 @@ func (w *writer) write(ctx context.Context, fn func(*Tx) error) ([]func(), error
 	}
 }
 
-// follow runs fn and reports, even when fn ends the goroutine.
-func (m *member) follow(tx *Tx, fn func(*Tx) error) {
-	err := ErrExited
-	defer func() { m.report <- err }()
-	err = call(tx, fn)
-}
+// join makes a member the leader where there is none, and has it wait otherwise.
+func (w *writer) join(m *member) (leads bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.led {
+		w.led = true
 
-// turn gives a member its turn and waits for its report.
-func (w *writer) turn(m *member) {
-	tx := w.db.begun(m.ctx, w.conn)
-	tx.interruptible = false
-	m.orders <- order{tx: tx}
-	m.err = <-m.report
-	m.hooks = tx.hooks
-	m.done = errors.Is(m.err, ErrExited)
-}
-
-// dismiss tells a member how it ended.
-func (m *member) dismiss(err error) {
-	if m.done {
-		return
+		return true
 	}
-	if err != nil {
-		m.hooks = nil
-	}
-	m.done = true
-	m.orders <- order{err: err, hooks: m.hooks}
+	m.orders, m.report = make(chan order, 1), make(chan error, 1)
+	w.queue = append(w.queue, m)
+
+	return false
 }
 
-func (w *writer) run() {
-	defer close(w.done)
-	w.group = make([]*member, 0, maxGroup)
-	for first := range w.queue {
-		w.group = append(w.group, first)
-		if err := w.serve(); err != nil {
-			w.fail(err)
-		}
-		clear(w.group)
-		w.group = w.group[:0]
-	}
+// next takes the first who still waits, nil for nobody.
+func (w *writer) next() *member {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+
+	return w.take()
 }
 
-// serve answers the group. Only a panic is an error: the members have been told of any other.
-func (w *writer) serve() (err error) {
-	defer contract.Recover(&err)
-	// The members' contexts end their own part only.
-	if w.begin(); len(w.group) > 0 {
-		locked := time.Now()
-		w.share()
-		if len(w.queue) > 0 {
-			time.Sleep(time.Since(locked) / gap)
+func (w *writer) take() *member {
+	for len(w.queue) > 0 {
+		first := w.queue[0]
+		w.queue[0] = nil
+		if w.queue = w.queue[1:]; first.state.CompareAndSwap(waiting, taken) {
+			return first
 		}
 	}
 
 	return nil
 }
 
-// fail tells the members who still wait of a panic.
-func (w *writer) fail(cause error) {
-	undo := func() (err error) {
-		defer contract.Recover(&err)
-		w.rollback()
-
-		return nil
-	}
-	cause = errors.Join(cause, undo())
-	for _, m := range w.group {
-		if m.state.CompareAndSwap(waiting, taken) || m.state.Load() == taken {
-			m.dismiss(cause)
-		}
+// resign has the next one lead, after a pause.
+func (w *writer) resign(pause time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if m := w.take(); m != nil {
+		m.orders <- order{lead: true, pause: pause}
+	} else {
+		w.led = false
 	}
 }
 
-// begin opens a transaction for the members that are left once the file could be locked. While
-// another process holds it, it answers those who left or have waited long enough.
-func (w *writer) begin() {
-	for len(w.group) > 0 {
-		err := execOn(context.Background(), w.conn, "BEGIN IMMEDIATE")
-		if err == nil {
-			return
+// lead runs the leader's function and those of its followers, commits, and resigns.
+func (w *writer) lead(leader *member) (hooks []func(), err error) {
+	leader.leads = true
+	var followers []*member
+	var locked time.Time
+	defer func() { // even when the leader's function ends its goroutine
+		var pause time.Duration
+		if !locked.IsZero() {
+			pause = time.Since(locked) / gap
 		}
-		w.gather()
-		kept := w.group[:0]
-		for _, m := range w.group {
-			switch expired := !isSQLiteBusy(err) || time.Since(m.since) >= w.db.patience; {
-			case !expired && m.state.Load() == waiting:
-				kept = append(kept, m)
-			case m.state.CompareAndSwap(waiting, taken):
-				m.dismiss(fmt.Errorf("beginning a transaction: %w", err))
-			}
+		w.resign(pause)
+		for _, m := range followers {
+			m.dismiss()
 		}
-		w.group = kept
+	}()
+	defer contract.Recover(&err)
+	if err := w.begin(leader); err != nil {
+		return nil, err
 	}
-}
-
-// gather adds the members that wait, up to the group's size.
-func (w *writer) gather() {
-	for len(w.group) < maxGroup {
-		select {
-		case m, ok := <-w.queue:
-			if !ok {
-				return
-			}
-			w.group = append(w.group, m)
-		default:
-			return
+	locked = time.Now()
+	open := true
+	defer func() {
+		if open {
+			w.rollback()
 		}
+	}()
+	if w.run(leader); leader.result != nil {
+		return nil, leader.result
 	}
-}
-
-// share runs the members in the open transaction, and those who come meanwhile, commits and
-// dismisses them. When the transaction as a whole is lost, each gets one of its own.
-func (w *writer) share() {
 	var broken error
-	for i := 0; i < len(w.group) && broken == nil; i++ {
-		if m := w.group[i]; m.state.CompareAndSwap(waiting, taken) {
-			broken = w.inSavepoint(m)
+	for broken == nil && len(followers) < maxGroup-1 {
+		m := w.next()
+		if m == nil {
+			break
 		}
-		w.gather()
+		m.outcome = errAbandoned
+		followers = append(followers, m)
+		broken = w.inSavepoint(m)
 	}
 	if broken == nil {
 		broken = w.commit()
 	}
-	if broken == nil {
-		for _, m := range w.group {
-			if m.state.Load() == taken {
-				m.dismiss(m.err)
-			}
+	if broken != nil {
+		// The transaction as a whole is lost: each gets one of its own.
+		w.rollback()
+		for _, m := range append(followers, leader) {
+			m.outcome = w.alone(m)
 		}
-
-		return
+	} else {
+		for _, m := range followers {
+			m.outcome = m.result
+		}
 	}
-	w.rollback()
-	for _, m := range w.group {
-		if m.state.CompareAndSwap(waiting, taken) || (m.state.Load() == taken && !m.done) {
-			m.dismiss(w.alone(m))
+	open = false
+
+	return leader.hooks, leader.outcome
+}
+
+// begin opens a transaction once the file could be locked. While another process holds it, those who
+// leave or have waited long enough are let go, the leader among them.
+func (w *writer) begin(leader *member) error {
+	for {
+		err := execOn(context.Background(), w.conn, "BEGIN IMMEDIATE")
+		if err == nil {
+			return nil
 		}
+		gone := leader.ctx.Err()
+		switch err = fmt.Errorf("beginning a transaction: %w", err); {
+		case !isSQLiteBusy(err) || time.Since(leader.since) >= w.db.patience:
+			return err
+		case gone != nil:
+			return gone
+		}
+		w.expire(err)
 	}
 }
 
-// inSavepoint runs one member. An error means that the transaction is lost; the member's own is
-// kept in the member.
+// expire lets those go who have waited long enough.
+func (w *writer) expire(cause error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.queue = slices.DeleteFunc(w.queue, func(m *member) bool {
+		if time.Since(m.since) >= w.db.patience && m.state.CompareAndSwap(waiting, taken) {
+			m.outcome = cause
+			m.dismiss()
+		}
+
+		return m.state.Load() != waiting
+	})
+}
+
+// run runs a member's function, and waits for one on another goroutine.
+func (w *writer) run(m *member) {
+	tx := w.db.begun(m.ctx, w.conn)
+	tx.interruptible = false
+	if m.leads {
+		m.result = call(tx, m.fn)
+	} else {
+		m.orders <- order{tx: tx}
+		m.result = <-m.report
+		m.gone = errors.Is(m.result, ErrExited)
+	}
+	m.hooks = tx.hooks
+}
+
+// follow runs the function and reports, even when the function ends the goroutine.
+func (m *member) follow(tx *Tx) {
+	err := ErrExited
+	defer func() { m.report <- err }()
+	err = call(tx, m.fn)
+}
+
+// dismiss tells a follower how it ended.
+func (m *member) dismiss() {
+	if m.gone {
+		return
+	}
+	if m.outcome != nil {
+		m.hooks = nil
+	}
+	m.orders <- order{err: m.outcome, hooks: m.hooks}
+}
+
+// inSavepoint runs a follower. An error means that the transaction is lost; the follower's own is
+// kept with it.
 func (w *writer) inSavepoint(m *member) error {
 	ctx := context.Background()
 	if err := execOn(ctx, w.conn, "SAVEPOINT member"); err != nil {
 		return err
 	}
-	w.turn(m)
-	if m.err != nil {
+	w.run(m)
+	if m.result != nil {
 		if err := execOn(ctx, w.conn, "ROLLBACK TO member"); err != nil {
 			return err
 		}
@@ -285,9 +334,11 @@ func (w *writer) commit() error {
 // rollback ends the transaction if SQLite hasn't: it says so by an error that means nothing.
 func (w *writer) rollback() { _ = execOn(context.Background(), w.conn, rollback) }
 
-// alone runs a taken member in a transaction of its own.
+// alone runs a member in a transaction of its own.
 func (w *writer) alone(m *member) error {
-	m.hooks = nil
+	if m.gone {
+		return m.result
+	}
 	deadline := time.Now().Add(w.db.patience)
 	for {
 		err := execOn(context.Background(), w.conn, "BEGIN IMMEDIATE")
@@ -298,11 +349,10 @@ func (w *writer) alone(m *member) error {
 			return fmt.Errorf("beginning a transaction: %w", err)
 		}
 	}
-	w.turn(m)
-	if m.err != nil {
+	if w.run(m); m.result != nil {
 		w.rollback()
 
-		return m.err
+		return m.result
 	}
 	if err := w.commit(); err != nil {
 		w.rollback()

@@ -9,10 +9,13 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+import pytest
+
 #: More of it finds more: MLFLOW_GO_TEST_STRESS=600 is ten minutes for each journal mode.
 SECONDS = os.environ.get("MLFLOW_GO_TEST_STRESS", "6")
 
 
+@pytest.mark.timeout(float(SECONDS) + 120)
 def test_every_acknowledged_row_is_there(file: Path, tmp_path: Path) -> None:
     folder = tmp_path / "acknowledged"
     folder.mkdir()
