@@ -184,7 +184,7 @@ func (db *DB) Read(ctx context.Context, fn func(tx *Tx) error) error {
 //
 // When fn fails, what it wrote is undone and its error comes back: on SQLite after the commit of
 // the group that it was in, since the error may rest on what a neighbour wrote. A caller whose ctx
-// ends before fn has begun gets ctx's error at once.
+// ends before fn has begun gets ctx's error, within a fifth of a second where another process holds the file.
 func (db *DB) Write(ctx context.Context, fn func(tx *Tx) error) error {
 	if err := db.enter(ctx); err != nil {
 		return err

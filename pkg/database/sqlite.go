@@ -27,7 +27,7 @@ const (
 	// busyTimeout is how long a session waits for another process (MLflow's PRAGMA busy_timeout).
 	busyTimeout = 20 * time.Second
 	// writerBusyTimeout is shorter: the writer waits in turns, to let go of callers that left.
-	writerBusyTimeout = 100 * time.Millisecond
+	writerBusyTimeout = 200 * time.Millisecond
 	// writeAheadLogPause is between two tries to have the file for oneself.
 	writeAheadLogPause = 50 * time.Millisecond
 	// maxSQLiteParameters is SQLITE_MAX_VARIABLE_NUMBER.

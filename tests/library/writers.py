@@ -26,6 +26,7 @@ from pathlib import Path
 from mlflow.entities import Metric
 from mlflow.protos import service_pb2
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+from sqlalchemy.exc import OperationalError
 
 from mlflow_go import lib
 
@@ -104,7 +105,7 @@ class Writers:
 
     def store(self, key: str) -> None:
         """Write through MLflow's store."""
-        store = SqlAlchemyStore(f"sqlite:///{self.file}", "/nowhere")
+        store = self._store()
         steps = iter(range(sys.maxsize))
 
         def log(key: str, batch: list[int]) -> None:
@@ -115,6 +116,15 @@ class Writers:
             self.write(key, steps, log)
             with self.gate.shared():
                 store._dispose_engine()
+
+    def _store(self) -> SqlAlchemyStore:
+        while True:
+            try:
+                with self.gate.shared():
+                    return SqlAlchemyStore(f"sqlite:///{self.file}", "/nowhere")
+            except OperationalError as error:  # noqa: PERF203 - each time is a new attempt
+                if not any(busy in str(error) for busy in _BUSY):
+                    raise
 
     def sqlite(self, key: str) -> None:
         """Write through Python's sqlite3."""
