@@ -26,7 +26,6 @@ from pathlib import Path
 from mlflow.entities import Metric
 from mlflow.protos import service_pb2
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
-from sqlalchemy.exc import OperationalError
 
 from mlflow_go import lib
 
@@ -47,10 +46,12 @@ class Gate:
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._inside = 0
+        self._wanted = False
 
     @contextlib.contextmanager
     def shared(self) -> Iterator[None]:
         with self._changed:
+            self._changed.wait_for(lambda: not self._wanted)
             self._inside += 1
         try:
             yield
@@ -62,8 +63,11 @@ class Gate:
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:
         with self._changed:
+            self._wanted = True
             self._changed.wait_for(lambda: self._inside == 0)
             yield
+            self._wanted = False
+            self._changed.notify_all()
 
 
 class Writers:
@@ -72,8 +76,9 @@ class Writers:
     def __init__(self, file: Path, folder: Path, seconds: float) -> None:
         self.file = file
         self.folder = folder
-        self.end = time.monotonic() + seconds
+        self.mlflow = SqlAlchemyStore(f"sqlite:///{file}", "/nowhere")
         self.gate = Gate()
+        self.end = time.monotonic() + seconds
 
     def write(self, key: str, steps: Iterator[int], log: Callable[[str, list[int]], None]) -> None:
         """Log some metrics, for as long as a connection lasts."""
@@ -105,26 +110,16 @@ class Writers:
 
     def store(self, key: str) -> None:
         """Write through MLflow's store."""
-        store = self._store()
         steps = iter(range(sys.maxsize))
 
         def log(key: str, batch: list[int]) -> None:
             with self.gate.shared():
-                store.log_batch(RUN, [Metric(key, 0, 0, step) for step in batch], [], [])
+                self.mlflow.log_batch(RUN, [Metric(key, 0, 0, step) for step in batch], [], [])
 
         while time.monotonic() < self.end:
             self.write(key, steps, log)
             with self.gate.shared():
-                store._dispose_engine()
-
-    def _store(self) -> SqlAlchemyStore:
-        while True:
-            try:
-                with self.gate.shared():
-                    return SqlAlchemyStore(f"sqlite:///{self.file}", "/nowhere")
-            except OperationalError as error:  # noqa: PERF203 - each time is a new attempt
-                if not any(busy in str(error) for busy in _BUSY):
-                    raise
+                self.mlflow._dispose_engine()
 
     def sqlite(self, key: str) -> None:
         """Write through Python's sqlite3."""
