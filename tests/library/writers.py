@@ -30,10 +30,20 @@ from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from mlflow_go import lib
 
 RUN = "0" * 32
-#: What a writer may be told instead: that the file was locked for too long.
+#: That the file was locked for too long.
 _BUSY = ("database is locked", "TEMPORARILY_UNAVAILABLE")
 _BATCH = 3
 _INSERT = "INSERT INTO metrics (key, value, timestamp, run_uuid, step, is_nan) VALUES (?, 0, 0, ?, ?, 0)"
+
+
+@contextlib.contextmanager
+def unless_busy() -> Iterator[None]:
+    """Leave off where the file is locked for too long."""
+    try:
+        yield
+    except Exception as error:
+        if not any(busy in str(error) for busy in _BUSY):
+            raise
 
 
 class Gate:
@@ -85,13 +95,9 @@ class Writers:
         with (self.folder / key).open("a") as acknowledged:
             for _ in range(random.randint(1, 25)):
                 batch = [next(steps) for _ in range(random.randint(1, _BATCH))]
-                try:
+                with unless_busy():
                     log(key, batch)
-                except Exception as error:
-                    if not any(busy in str(error) for busy in _BUSY):
-                        raise
-                    continue
-                acknowledged.write("".join(f"{step}\n" for step in batch))
+                    acknowledged.write("".join(f"{step}\n" for step in batch))
 
     def go(self, key: str) -> None:
         """Write through the library."""
@@ -139,7 +145,12 @@ class Writers:
     def reader(self, _: str) -> None:
         """Open and close the file by Python's sqlite3."""
         while time.monotonic() < self.end:
-            with self.gate.shared(), contextlib.closing(sqlite3.connect(self.file, timeout=20)) as connection:
+            # Between writers there are few gaps, and with a rollback journal a reader needs one.
+            with (
+                self.gate.shared(),
+                contextlib.closing(sqlite3.connect(self.file, timeout=1)) as connection,
+                unless_busy(),
+            ):
                 connection.execute("SELECT max(step) FROM metrics").fetchone()
             time.sleep(0.005)
 
