@@ -114,12 +114,17 @@ func (SQLite) Compare(column, operator string, _ bool, values int) (condition st
 func (SQLite) FoldsKeys() bool { return false }
 
 // Index is made in a transaction. Its columns ascend: a migration of MLflow's that copies the table
-// would leave nothing of a DESC, and SQLite reads indexes backwards as well.
+// would leave nothing of a DESC, and SQLite reads indexes backwards as well. What is sorted for it may be
+// more than fits into memory.
 func (d SQLite) Index(i Index) IndexStatements {
 	return IndexStatements{
 		Exists: "SELECT 1 FROM sqlite_master WHERE type = 'index' AND name = '" + i.Name + "'",
-		Create: []string{"CREATE INDEX IF NOT EXISTS " + d.Quote(i.Name) + i.columns(d, "")},
-		Drop:   "DROP INDEX IF EXISTS " + d.Quote(i.Name),
+		Create: []string{
+			"PRAGMA temp_store = FILE",
+			"CREATE INDEX IF NOT EXISTS " + d.Quote(i.Name) + i.columns(d, ""),
+			keepInMemory,
+		},
+		Drop: "DROP INDEX IF EXISTS " + d.Quote(i.Name),
 	}
 }
 

@@ -22,6 +22,9 @@ const maxGroup = 64
 // copying was a sixth of the time of a log-batch of ten.
 const checkpoint = "PRAGMA wal_autocheckpoint = 4000"
 
+// keepInMemory has a statement's undo log stay out of files: a log-batch of ten made and filled one each time.
+const keepInMemory = "PRAGMA temp_store = MEMORY"
+
 // gap is what part of the time that a group had the file the next leaves it alone, when it waits already.
 // Other processes look for the lock now and then, at most every 100 ms: without a gap they find it by luck
 // only. The next group grows meanwhile, so that hardly anything is lost.
@@ -92,7 +95,7 @@ func (db *DB) startWriter(ctx context.Context) error {
 	}
 	// Only now: what was asked of the file before may wait for another process as readers do.
 	patience := "PRAGMA busy_timeout = " + strconv.FormatInt(writerBusyTimeout.Milliseconds(), 10)
-	if err := execAllOn(ctx, conn, []string{checkpoint, patience}); err != nil {
+	if err := execAllOn(ctx, conn, []string{checkpoint, keepInMemory, patience}); err != nil {
 		return errors.Join(fmt.Errorf("setting up the SQLite writer: %w", err), conn.Close())
 	}
 	db.writer = &writer{db: db, conn: conn}
