@@ -193,10 +193,10 @@ func (w *writer) lead(leader *member) (hooks []func(), err error) {
 		if !locked.IsZero() {
 			pause = time.Since(locked) / gap
 		}
-		w.resign(pause)
 		for _, m := range followers {
 			m.dismiss()
 		}
+		w.resign(pause)
 	}()
 	defer contract.Recover(&err)
 	if err := w.begin(leader); err != nil {
