@@ -332,7 +332,12 @@ def configuration(settings: Settings, python_opts: server_opts.ServerOpts) -> di
         "go": go,
         "fallback": {
             "command": [sys.executable, "-m", "mlflow_go.fallback"],
-            "environment": environment | python_frugality() | {fallback.VARIABLE: python.dumps()},
+            "environment": {
+                **environment,
+                **python_frugality(),
+                "MLFLOW_GO": "0",  # The stores in there are MLflow's, whatever those of clients here are.
+                fallback.VARIABLE: python.dumps(),
+            },
         },
         "initialize": {
             "command": [sys.executable, "-m", "mlflow_go.initialize"],

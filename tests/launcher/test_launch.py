@@ -163,6 +163,7 @@ def test_defaults(launch: Launch) -> None:
     assert environment["_MLFLOW_SERVER_FILE_STORE"] == "sqlite:///mlflow.db"
     assert environment["_MLFLOW_SERVER_SERVE_ARTIFACTS"] == "true"
     assert environment["MLFLOW_ENABLE_WORKSPACES"] == "false"
+    assert environment["MLFLOW_GO"] == "0"
 
 
 def test_an_existing_file_store_is_the_default(launch: Launch, tmp_path: Path) -> None:

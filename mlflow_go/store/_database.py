@@ -1,0 +1,37 @@
+"""How Go gets to the database of a store."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mlflow.store.db.db_types import SQLITE
+
+from mlflow_go.store import _dispatch
+
+
+def connect(store: Any, artifact_root: str) -> _dispatch.Session | None:
+    """Open a session of Go on the database that a store of MLflow's is on.
+
+    Args:
+        store: The store, whose database has its tables.
+        artifact_root: Where experiments without a location of their own keep their artifacts:
+            absolute.
+
+    Returns:
+        The session; None where the store stays with MLflow's own code.
+    """
+    uri = store.db_uri
+    if store.db_type == SQLITE:
+        file = _file(store.engine)
+        if not file:
+            return None  # In memory, it is this process's SQLite alone that has it.
+        _, question, query = uri.partition("?")
+        uri = f"sqlite:///{file}{question}{query}"
+    return _dispatch.connect(store, uri, artifact_root)
+
+
+def _file(engine: Any) -> str:
+    """Return the file that SQLite has open, which a relative path named when it was opened."""
+    with engine.connect() as connection:
+        databases = connection.exec_driver_sql("PRAGMA database_list").all()
+    return next(file for _, name, file in databases if name == "main")
