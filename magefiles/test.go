@@ -32,6 +32,7 @@ func (t Test) All() error {
 		{"test:browser", t.Browser},
 		{"test:reliability", t.Reliability},
 		{"test:library", t.Library},
+		{"test:store", t.Store},
 	}
 	var errs []error
 	for _, suite := range suites {
@@ -77,6 +78,9 @@ func (Test) Browser() error { return runPytest("browser") }
 // Reliability kills processes and breaks connections.
 func (Test) Reliability() error { return runPytest("reliability") }
 
+// Store holds the stores in process against MLflow's, and turns them on and off, forks and leaves them.
+func (Test) Store() error { return runPytest("store") }
+
 // Library has SQLite written through the shared library and through Python at once, and forks.
 func (Test) Library() error { return runPytest("library") }
 
@@ -107,9 +111,10 @@ func runPytest(suite string) error {
 	return run(os.Getenv(testPythonVariable), "-m", "pytest", path.Join("tests", suite))
 }
 
-// Python runs MLflow's own tests of what is native, from .mlflow.repo; -k=EXPRESSION selects, -v shows each.
+// Python runs MLflow's own tests of what is native, through servers and in process, from .mlflow.repo; -k=EXPRESSION
+// selects, -v shows each.
 func (Test) Python(k *string, v *bool) error {
-	if err := requireVariables(testPythonVariable); err != nil {
+	if err := requireVariables(testPythonVariable, testPostgresVariable); err != nil {
 		return err
 	}
 	mlflow, err := clone.Open(".")
@@ -119,13 +124,22 @@ func (Test) Python(k *string, v *bool) error {
 	if err := mlflow.Check(); err != nil {
 		return fmt.Errorf("MLflow's own tests: %w", err)
 	}
-	arguments := []string{"tests/upstream/run.py", mlflow.Path()}
+	var options []string
 	if k != nil {
-		arguments = append(arguments, "-k", *k)
+		options = append(options, "-k", *k)
 	}
 	if v != nil && *v {
-		arguments = append(arguments, "-v")
+		options = append(options, "-v")
 	}
 
-	return run(os.Getenv(testPythonVariable), arguments...)
+	var errs []error
+	for _, arguments := range [][]string{
+		{"tests/upstream/run.py", mlflow.Path()},
+		{"tests/upstream/stores.py", mlflow.Path()},
+		{"tests/upstream/stores.py", mlflow.Path(), "--server", os.Getenv(testPostgresVariable)},
+	} {
+		errs = append(errs, run(os.Getenv(testPythonVariable), append(arguments, options...)...))
+	}
+
+	return errors.Join(errs...)
 }
