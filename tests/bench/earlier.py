@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
@@ -17,18 +16,7 @@ if TYPE_CHECKING:
     from tests.bench.__main__ import Load
 
 _ENVIRONMENT = Path(__file__).parents[2] / ".cache" / "mlflow-go-backend"
-_PACKAGES = (
-    "mlflow==3.0.1",
-    "mlflow-go-backend==0.2.2",
-    "sqlalchemy<2.1",
-    "psycopg2-binary",
-    "setuptools<81",
-)
-_MAKE_TABLES = """
-import sys
-from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
-SqlAlchemyStore(sys.argv[1], "mlflow-artifacts:/")
-"""
+_PACKAGES = ("mlflow==3.0.1", "mlflow-go-backend==0.2.2", "psycopg2-binary", "setuptools<81")
 
 
 def install() -> Path:
@@ -50,12 +38,10 @@ def measure(kind: str, directory: Path, load: Load) -> dict[str, float]:
     programs = install()
     directory.mkdir(parents=True, exist_ok=True)
     database = fresh_database(kind, directory)
-    subprocess.run([programs / "python", "-c", _MAKE_TABLES, database], check=True, capture_output=True)
+    subprocess.run([programs / "mlflow", "db", "upgrade", database], check=True, capture_output=True)
     if kind == "postgresql":
         _add_nameless_model(database)
-    path = {"PATH": f"{programs}{os.pathsep}{os.environ['PATH']}"}  # it looks for mlflow there
-    command = (str(programs / "mlflow-go"), "server")
-    with running(command, directory, database=database, environment=path) as server:
+    with running((str(programs / "mlflow-go"), "server"), directory, database=database) as server:
         load.seed(server.url)
         return {
             name: seen["rps"] for name, seen in load.run_all(server.url).items() if not seen.get("errors")
@@ -66,6 +52,12 @@ def _add_nameless_model(database: str) -> None:
     """Add the logged model that each of its metrics refers to."""
     engine = sqlalchemy.create_engine(database)
     with engine.begin() as connection:
+        connection.execute(
+            sqlalchemy.text(
+                "INSERT INTO experiments (experiment_id, name, lifecycle_stage) "
+                "VALUES (0, 'Default', 'active') ON CONFLICT DO NOTHING"
+            )
+        )
         connection.execute(
             sqlalchemy.text(
                 "INSERT INTO logged_models (model_id, experiment_id, name, artifact_location, "
