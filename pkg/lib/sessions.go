@@ -157,7 +157,7 @@ func guarded(work func() ([]byte, error)) (payload []byte, err error) {
 // caller's users, as on the server, and goes to the log.
 func failure(err error) (protos.ErrorCode, []byte) {
 	e := contract.AsError(err)
-	if e.Code == protos.ErrorCode_INTERNAL_ERROR {
+	if e.Code == protos.ErrorCode_INTERNAL_ERROR && e.Cause != nil { // some of MLflow's own have that code
 		slog.Error("internal error in the shared library", "error", err)
 	}
 
