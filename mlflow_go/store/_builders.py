@@ -14,7 +14,7 @@ from mlflow.tracking._model_registry import utils as model_registry_utils
 from mlflow.tracking._tracking_service import registry as tracking_registry
 from mlflow.tracking._tracking_service import utils as tracking_utils
 
-from mlflow_go.store import _dispatch
+from mlflow_go.store import _database, _dispatch
 
 # What was where: by a registry's dict of builders, as it is, and the scheme.
 _replaced: list[tuple[dict[str, Any], str, Callable[..., Any]]] = []
@@ -32,6 +32,7 @@ def replace() -> None:
     takes one is called.
     """
     _dispatch.prepare()
+    _database.tell_what_stays()
     for registry, mlflows, wrap in (
         (tracking_utils._tracking_store_registry, tracking_utils._get_sqlalchemy_store, _tracking_builder),
         (

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import logging
+import sys
 from typing import Any
+from urllib.parse import quote
 
 from mlflow.store.db.db_types import SQLITE
 
 from mlflow_go.store import _dispatch
+
+_logger = logging.getLogger("mlflow_go")
 
 
 def connect(store: Any, artifact_root: str) -> _dispatch.Session | None:
@@ -26,8 +31,17 @@ def connect(store: Any, artifact_root: str) -> _dispatch.Session | None:
         if not file:
             return None  # In memory, it is this process's SQLite alone that has it.
         _, question, query = uri.partition("?")
-        uri = f"sqlite:///{file}{question}{query}"
+        uri = f"sqlite:///{quote(file)}{question}{query}"
     return _dispatch.connect(store, uri, artifact_root)
+
+
+def tell_what_stays(platform: str = sys.platform) -> None:
+    """Log which databases Go leaves to MLflow's own stores on a system, whatever they hold."""
+    if platform != "linux":
+        _logger.warning(
+            "SQLite is left to MLflow's own stores on this system: two copies of SQLite in one process, "
+            "Python's and Go's, would lose data."
+        )
 
 
 def _file(engine: Any) -> str:

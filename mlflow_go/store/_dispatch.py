@@ -78,6 +78,8 @@ def dispatched(store: type[S]) -> type[S]:
     """Complete a class whose base is MLflow's store and whose own methods are native ones."""
     for name in sorted({*public_methods(store), *native_methods(store)}):
         ask = vars(store).get(name)
+        if inspect.iscoroutinefunction(getattr(store, name)):
+            continue  # MLflow's coroutines call the store's other methods, in threads.
         method = _to_python(store, name) if ask is None else _to_go(store, name, ask)
         setattr(store, name, method)
     return store

@@ -22,7 +22,7 @@ from mlflow.protos.service_pb2 import GetExperiment
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
 from mlflow_go import lib
-from mlflow_go.store import _dispatch
+from mlflow_go.store import _database, _dispatch
 from mlflow_go.store.model_registry import ModelRegistryStore
 from mlflow_go.store.tracking import TrackingStore
 from tests.servers import fresh_database
@@ -112,6 +112,13 @@ def test_what_is_composed_of_methods_has_gos(uri: str, caplog: pytest.LogCapture
     ]
 
 
+@pytest.mark.parametrize("ours", STORES)
+def test_coroutines_are_coroutines(ours: type) -> None:
+    for name in _dispatch.public_methods(ours):
+        mine, theirs = (inspect.iscoroutinefunction(getattr(s, name)) for s in (ours, ours.__base__))
+        assert mine == theirs, name
+
+
 def test_asynchronous_logging_is_gos(store: TrackingStore, caplog: pytest.LogCaptureFixture) -> None:
     run = store.create_run("0", "someone", 1, [], None).info.run_id
     caplog.set_level(logging.DEBUG, "mlflow_go")
@@ -169,6 +176,18 @@ def test_artifact_root_and_file_are_those_of_the_call(
     SqlAlchemyStore._engine_map.clear()
 
 
+def test_file_may_have_any_name(new_file: Callable[[], str], tmp_path: Path) -> None:
+    made = Path(new_file().removeprefix("sqlite:///"))
+    directory = tmp_path / "100% ä#&;"
+    directory.mkdir()
+    file = made.rename(directory / "a file.db")
+    store = TrackingStore(f"sqlite:///{file}", "artifacts")
+    assert store._session is not None
+    identity = store.create_experiment("by Go")
+    assert SqlAlchemyStore(f"sqlite:///{file}", "artifacts").get_experiment(identity).name == "by Go"
+    assert list(directory.iterdir()) == [file]
+
+
 def test_database_in_memory_is_pythons(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, "mlflow_go")
     store = TrackingStore("sqlite://", str(tmp_path))
@@ -189,6 +208,12 @@ def test_what_the_library_refuses_is_pythons(uri: str, caplog: pytest.LogCapture
     assert "is left to MLflow's own store: " in caplog.text
     assert store.get_experiment("0").name == "Default"
     assert store._session is None
+
+
+@pytest.mark.parametrize(("platform", "told"), [("linux", False), ("darwin", True), ("win32", True)])
+def test_sqlite_that_stays_is_told_of(caplog: pytest.LogCaptureFixture, platform: str, told: bool) -> None:
+    _database.tell_what_stays(platform)
+    assert ("SQLite is left to MLflow's own stores" in caplog.text) == told
 
 
 def test_mysql_is_gos(tmp_path: Path) -> None:
