@@ -131,6 +131,13 @@ func (r *registry) CreateModelVersion(
 		return nil, err
 	}
 
+	ofModel := !isPrompt && from.modelID != nil && *from.modelID != ""
+	if ofModel && !strings.HasPrefix(from.source, "models:/"+*from.modelID) { // or else the store looks it up
+		if err := r.checkNotable(ctx, request.GetName(), *from.modelID); err != nil {
+			return nil, err
+		}
+	}
+
 	response, err := r.ModelRegistry.CreateModelVersion(ctx, &protos.CreateModelVersion{
 		Name: request.Name, Source: new(from.source), RunId: from.runID, ModelId: from.modelID, Tags: request.GetTags(),
 		RunLink: new(request.GetRunLink()), Description: new(request.GetDescription()),
@@ -151,7 +158,7 @@ func (r *registry) CreateModelVersion(
 		return response, nil
 	}
 
-	if from.modelID != nil && *from.modelID != "" {
+	if ofModel {
 		if err := r.noteVersion(ctx, *from.modelID, request.GetName(), version); err != nil {
 			return nil, err
 		}
@@ -239,10 +246,52 @@ func (r *registry) DeleteRegisteredModelAlias(
 // modelVersionsTag is a logged model's list of the versions that it was registered as.
 const modelVersionsTag = "mlflow.modelVersions"
 
+// checkNotable refuses a version whose logged model can't list it, before anything is written: MLflow
+// finds out when the version is there already, and leaves it there. That there is no such registered
+// model is said first, as in MLflow.
+func (r *registry) checkNotable(ctx context.Context, name, modelID string) error {
+	_, err := r.notedVersions(ctx, modelID)
+	if err == nil {
+		return nil
+	}
+
+	if _, missing := r.GetRegisteredModel(ctx, &protos.GetRegisteredModel{Name: new(name)}); missing != nil {
+		return missing
+	}
+
+	return err
+}
+
+// notedVersions is a logged model's list of versions.
+func (r *registry) notedVersions(ctx context.Context, modelID string) ([]any, error) {
+	found, err := r.options.Tracking.GetLoggedModel(ctx, &protos.GetLoggedModel{ModelId: new(modelID)})
+	if err != nil {
+		return nil, err
+	}
+
+	for _, tag := range found.GetModel().GetInfo().GetTags() {
+		if tag.GetKey() != modelVersionsTag || tag.GetValue() == "" {
+			continue
+		}
+
+		parsed, err := codec.Parse(tag.GetValue())
+		if err != nil {
+			return nil, contract.Errorf(protos.ErrorCode_INTERNAL_ERROR, "The tag %s of logged model %s isn't JSON.",
+				modelVersionsTag, modelID)
+		}
+
+		noted, _ := parsed.([]any)
+
+		return noted, nil
+	}
+
+	return nil, nil
+}
+
 // noteVersion adds a version to the list of its logged model; one that is listed becomes the only
 // one, as in MLflow (AbstractStore.set_model_versions_tags).
 func (r *registry) noteVersion(ctx context.Context, modelID, name, version string) error {
-	found, err := r.options.Tracking.GetLoggedModel(ctx, &protos.GetLoggedModel{ModelId: new(modelID)})
+	known, err := r.notedVersions(ctx, modelID)
 	if err != nil {
 		return err
 	}
@@ -252,22 +301,8 @@ func (r *registry) noteVersion(ctx context.Context, modelID, name, version strin
 	entry.Set("version", json.Number(version))
 
 	versions := []any{entry}
-
-	for _, tag := range found.GetModel().GetInfo().GetTags() {
-		if tag.GetKey() != modelVersionsTag || tag.GetValue() == "" {
-			continue
-		}
-
-		parsed, err := codec.Parse(tag.GetValue())
-		if err != nil {
-			return contract.Errorf(protos.ErrorCode_INTERNAL_ERROR, "The tag %s of logged model %s isn't JSON.",
-				modelVersionsTag, modelID)
-		}
-
-		known, _ := parsed.([]any)
-		if !lists(known, entry) {
-			versions = slices.Concat(known, versions)
-		}
+	if !lists(known, entry) {
+		versions = slices.Concat(known, versions)
 	}
 
 	_, err = r.options.Tracking.SetLoggedModelTags(ctx, &protos.SetLoggedModelTags{
