@@ -96,7 +96,6 @@ func Open(ctx context.Context, uri string, o Options) (*DB, error) {
 		Logger:                 logger.Discard,
 	})
 	if err != nil {
-		//nolint:contextcheck // what was opened is closed, whoever has left
 		return nil, errors.Join(fmt.Errorf("opening the database: %w", err), db.Close())
 	}
 

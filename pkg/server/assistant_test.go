@@ -72,7 +72,7 @@ func TestAssistant(t *testing.T) {
 	for _, program := range assistantPrograms {
 		t.Run(program, func(t *testing.T) {
 			_, programs := untouched(t)
-			require.NoError(t, os.WriteFile(filepath.Join(programs, program), []byte("#!/bin/sh"), 0o700)) //nolint:gosec // a program
+			require.NoError(t, os.WriteFile(filepath.Join(programs, program), []byte("#!/bin/sh"), 0o700))
 
 			config, providers := answers(t, gateway{})
 			require.ErrorIs(t, config, errLeftToPython)

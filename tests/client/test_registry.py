@@ -14,7 +14,7 @@ from tests.servers import Server
 _REGISTRY = ("/registered-models/", "/model-versions/")
 
 
-def _proxied(server: Server, calls: list[tuple[str, bool]]) -> list[str]:
+def _proxied(calls: list[tuple[str, bool]]) -> list[str]:
     """List the registry's requests that Python shouldn't have answered, of one or more."""
     paths = [(path, proxied) for path, proxied in calls if any(part in path for part in _REGISTRY)]
     assert paths, "the client didn't call the registry"
@@ -54,7 +54,7 @@ def test_register_promote_and_copy(server: Server, calls: list[tuple[str, bool]]
     client.delete_registered_model("iris-production")
     with pytest.raises(MlflowException, match="alias champion not found"):
         client.get_model_version_by_alias("iris", "champion")
-    assert not _proxied(server, calls)
+    assert not _proxied(calls)
 
 
 def test_prompts(server: Server, calls: list[tuple[str, bool]]) -> None:
@@ -88,4 +88,4 @@ def test_prompts(server: Server, calls: list[tuple[str, bool]]) -> None:
     client.delete_prompt_version("greeting", "2")
     client.delete_prompt("greeting")
     assert load("greeting", version=1, allow_missing=True, cache_ttl_seconds=0) is None
-    assert not _proxied(server, calls)
+    assert not _proxied(calls)
