@@ -1,8 +1,4 @@
-"""Measure the shared library beside MLflow's SqlAlchemyStore: ``python -m tests.bench.library``.
-
-Requests go to the library as a store in front of it sends them, protocol buffers in and out; the
-answers are decoded. What such a store adds, which is to make entities of them, isn't in the numbers.
-"""
+"""Measure the stores in process beside MLflow's SqlAlchemyStore: ``python -m tests.bench.library``."""
 
 from __future__ import annotations
 
@@ -17,10 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from mlflow.entities import Metric, Param, RunTag, ViewType
-from mlflow.protos import service_pb2
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
-from mlflow_go import lib
+from mlflow_go.store.tracking import TrackingStore
 from tests.servers import fresh_database
 
 _DATABASES = ("sqlite", "sqlite-wal", "postgresql")
@@ -28,8 +23,8 @@ _RUNS = 100
 Operation = Callable[[int], Any]
 
 
-def operations_of_mlflow(store: SqlAlchemyStore, runs: list[str]) -> dict[str, Operation]:
-    """Give what is measured, by MLflow's store."""
+def operations(store: SqlAlchemyStore, runs: list[str]) -> dict[str, Operation]:
+    """Give what is measured of a store."""
 
     def metrics(step: int, count: int) -> list[Metric]:
         return [Metric(f"metric-{number}", 0.5, step, step) for number in range(count)]
@@ -39,44 +34,6 @@ def operations_of_mlflow(store: SqlAlchemyStore, runs: list[str]) -> dict[str, O
         "log_batch(10)": lambda step: store.log_batch(runs[step % _RUNS], metrics(step, 10), [], []),
         "get_run": lambda step: store.get_run(runs[step % _RUNS]),
         "search_runs(100)": lambda _: store.search_runs(["0"], "", ViewType.ACTIVE_ONLY, max_results=_RUNS),
-    }
-
-
-def operations_of_library(session: lib.Session, runs: list[str]) -> dict[str, Operation]:
-    """Give the same, by the library."""
-
-    def call(method: str, request: Any, response: Any) -> Any:
-        return response.FromString(session.call(f"MlflowService.{method}", request.SerializeToString()))
-
-    def log_metric(step: int) -> Any:
-        request = service_pb2.LogMetric(
-            run_id=runs[step % _RUNS], key="metric-0", value=0.5, timestamp=step, step=step
-        )
-        return call("logMetric", request, service_pb2.LogMetric.Response)
-
-    def log_batch(step: int) -> Any:
-        metrics = [
-            service_pb2.Metric(key=f"metric-{number}", value=0.5, timestamp=step, step=step)
-            for number in range(10)
-        ]
-        request = service_pb2.LogBatch(run_id=runs[step % _RUNS], metrics=metrics)
-        return call("logBatch", request, service_pb2.LogBatch.Response)
-
-    def get_run(step: int) -> Any:
-        request = service_pb2.GetRun(run_id=runs[step % _RUNS])
-        return call("getRun", request, service_pb2.GetRun.Response)
-
-    def search_runs(_: int) -> Any:
-        request = service_pb2.SearchRuns(
-            experiment_ids=["0"], run_view_type=service_pb2.ACTIVE_ONLY, max_results=_RUNS
-        )
-        return call("searchRuns", request, service_pb2.SearchRuns.Response)
-
-    return {
-        "log_metric": log_metric,
-        "log_batch(10)": log_batch,
-        "get_run": get_run,
-        "search_runs(100)": search_runs,
     }
 
 
@@ -111,7 +68,7 @@ def seed(store: SqlAlchemyStore) -> list[str]:
 
 
 def measure(database: str, directory: Path, arguments: argparse.Namespace) -> None:
-    """Print the rates of both on a database, and how many times faster the library is."""
+    """Print the rates of both on a database, and how many times faster ours is."""
     uri = fresh_database(database.partition("-")[0], directory)
     store = SqlAlchemyStore(uri, str(directory))
     if database == "sqlite-wal":
@@ -120,22 +77,21 @@ def measure(database: str, directory: Path, arguments: argparse.Namespace) -> No
         connection.close()
     runs = seed(store)
     steps = itertools.count(1)
-    with lib.load().open({"backend_store_uri": uri, "default_artifact_root": str(directory)}) as session:
-        slow, fast = operations_of_mlflow(store, runs), operations_of_library(session, runs)
-        for name in slow:
-            if arguments.operations and name.partition("(")[0] not in arguments.operations:
-                continue
-            for threads in arguments.threads:
-                rates = [
-                    rate(side[name], steps, threads, arguments.seconds)
-                    for side in ((fast,) if arguments.only_library else (slow, fast))
-                ]
-                print(
-                    f"{database:11} {name:17} {threads} threads",
-                    *(f"{each:9.0f}/s" for each in rates),
-                    f"{rates[-1] / rates[0]:6.1f}x",
-                    flush=True,
-                )
+    slow, fast = operations(store, runs), operations(TrackingStore(uri, str(directory)), runs)
+    for name in slow:
+        if arguments.operations and name.partition("(")[0] not in arguments.operations:
+            continue
+        for threads in arguments.threads:
+            rates = [
+                rate(side[name], steps, threads, arguments.seconds)
+                for side in ((fast,) if arguments.only_library else (slow, fast))
+            ]
+            print(
+                f"{database:11} {name:17} {threads} threads",
+                *(f"{each:9.0f}/s" for each in rates),
+                f"{rates[-1] / rates[0]:6.1f}x",
+                flush=True,
+            )
 
 
 def main() -> None:
