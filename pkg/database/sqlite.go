@@ -307,10 +307,7 @@ func lastingJournal(ctx context.Context, conn *sql.Conn, _ Options) error {
 }
 
 // removeJournal removes a journal that was kept. While others use the file it stays, to no harm.
-//
-//nolint:contextcheck // as closing, it happens whoever has left
-func removeJournal(conn *sql.Conn) error {
-	ctx := context.Background()
+func removeJournal(ctx context.Context, conn *sql.Conn) error {
 	mode, err := journalMode(ctx, conn)
 	if err == nil && mode == "persist" {
 		_, err = setJournalMode(ctx, conn, "DELETE")

@@ -38,6 +38,8 @@ const gap = 16
 type writer struct {
 	db   *DB
 	conn *sql.Conn // the leader's
+	// close disconnects the writer once nobody uses it any more.
+	close func() error
 
 	mu    sync.Mutex // guards what follows
 	led   bool
@@ -98,14 +100,12 @@ func (db *DB) startWriter(ctx context.Context) error {
 	if err := execAllOn(ctx, conn, []string{checkpoint, keepInMemory, patience}); err != nil {
 		return errors.Join(fmt.Errorf("setting up the SQLite writer: %w", err), conn.Close())
 	}
-	db.writer = &writer{db: db, conn: conn}
+	ctx = context.WithoutCancel(ctx) // what is opened is closed, whoever has left
+	db.writer = &writer{db: db, conn: conn, close: func() error {
+		return errors.Join(removeJournal(ctx, conn), conn.Close())
+	}}
 
 	return nil
-}
-
-// close disconnects the writer once nobody uses it any more.
-func (w *writer) close() error {
-	return errors.Join(removeJournal(w.conn), w.conn.Close())
 }
 
 // write is the caller's side.
