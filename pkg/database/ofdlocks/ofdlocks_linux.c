@@ -83,7 +83,7 @@ static void sweep(void)
 {
     for (struct file **link = &files; *link != NULL;) {
         struct file *file = *link;
-        if (file->users > 0 || set_lock(file->lock_fd, F_WRLCK) != 0) {
+        if (file->users > 0 || !is_of(file->lock_fd, file) || set_lock(file->lock_fd, F_WRLCK) != 0) {
             link = &file->next;
             continue;
         }
