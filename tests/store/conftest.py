@@ -59,13 +59,16 @@ def uri(new_file: NewDatabase) -> str:
     return new_file()
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture
+def new_postgres(made_postgres: str) -> NewDatabase:
+    template = sqlalchemy.make_url(made_postgres)
+    return lambda: _copy(template)
+
+
+@pytest.fixture(params=["file", "postgres"])
 def new_database(request: pytest.FixtureRequest) -> NewDatabase:
     """Return what makes databases with MLflow's tables, of each kind."""
-    if request.param == "sqlite":
-        return request.getfixturevalue("new_file")
-    template = sqlalchemy.make_url(request.getfixturevalue("made_postgres"))
-    return lambda: _copy(template)
+    return request.getfixturevalue(f"new_{request.param}")
 
 
 def _copy(template: sqlalchemy.URL) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
@@ -34,10 +36,15 @@ def program(code: str, uri: str, directory: Path) -> str:
     return answer.stdout.strip()
 
 
-@pytest.fixture
-def uri(new_database: Callable[[], str]) -> str:
-    """Return a database of each kind."""
-    return new_database()
+@pytest.fixture(params=["delete", "wal", "postgresql"])
+def uri(request: pytest.FixtureRequest, new_file: Callable[[], str], new_postgres: Callable[[], str]) -> str:
+    """Return a database: of SQLite in each journal mode, or of PostgreSQL."""
+    if request.param == "postgresql":
+        return new_postgres()
+    uri = new_file()
+    with contextlib.closing(sqlite3.connect(uri.removeprefix("sqlite:///"))) as connection:
+        connection.execute(f"PRAGMA journal_mode = {request.param}")
+    return uri
 
 
 def test_forked_child_is_mlflows(uri: str, tmp_path: Path) -> None:
