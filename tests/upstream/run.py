@@ -1,9 +1,9 @@
 """Run MLflow's own tests against servers started by ``mlflow-go``.
 
 ``python tests/upstream/run.py CLONE [pytest options]`` runs the tests listed in ``selection.txt``,
-one id a line, from a clone of MLflow's repository (``go tool mage repo:update`` makes one). They
-concern what is native; where MLflow's fixtures would serve its application from a thread, the
-installed ``mlflow-go server`` is started on the same database instead.
+one id or file a line but for those after ``not``, from a clone of MLflow's repository (``go tool mage
+repo:update`` makes one). They concern what is native; where MLflow's fixtures would serve its
+application from a thread, the installed ``mlflow-go server`` is started on the same database instead.
 
 This is a script and no module, as MLflow's tests are in a package named ``tests`` too.
 """
@@ -135,24 +135,27 @@ class ThroughWheel:
 def main() -> int:
     """Run the selection with the options that follow the clone's path."""
     clone = Path(sys.argv[1]).resolve()
-    missing = sorted({name for name, _, _ in tests() if not (clone / name).is_file()})
+    selected, excluded = selection()
+    missing = sorted({name for name, _, _ in selected if not (clone / name).is_file()})
     if missing:
         raise SystemExit(f"{clone} lacks {', '.join(missing)}: run `go tool mage repo:update`")
     # The webhooks of MLflow's tests are at example.com, which no name server needs to know then.
     os.environ["MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS"] = "true"
     sys.path.insert(0, str(clone))
     os.chdir(clone)
-    ids = [f"{clone / name}{separator}{test}" for name, separator, test in tests()]
+    ids = [f"{clone / name}{separator}{test}" for name, separator, test in selected]
     options = ["--rootdir", str(clone), "-c", os.devnull, "-p", "no:cacheprovider"]
+    options += [f"--deselect={test}" for test in excluded]
     status = pytest.main([*options, *sys.argv[2:], *ids], plugins=[ThroughWheel()])
     # -k may choose tests of stores alone.
     return 0 if status == pytest.ExitCode.NO_TESTS_COLLECTED and "-k" in sys.argv else status
 
 
-def tests() -> list[tuple[str, str, str]]:
-    """Split the lines of the selection into file, ``::`` and test; after ``#`` they say what isn't in it."""
-    lines = SELECTION.read_text().splitlines()
-    return [line.partition("::") for line in lines if line and not line.startswith("#")]
+def selection() -> tuple[list[tuple[str, str, str]], list[str]]:
+    """Read the selection: ids split into file, ``::`` and test, and the ids that are left out of a file's."""
+    lines = [line for line in SELECTION.read_text().splitlines() if line and not line.startswith("#")]
+    excluded = [line.removeprefix("not ") for line in lines if line.startswith("not ")]
+    return [line.partition("::") for line in lines if not line.startswith("not ")], excluded
 
 
 if __name__ == "__main__":
