@@ -69,6 +69,7 @@ def test_loading_it_loads_nothing_else() -> None:
     )
     assert answer.stdout.split() == [
         "mlflow_go",
+        "mlflow_go._switch",
         "mlflow_go._version",
         "mlflow_go.exasol",
         "mlflow_go.exasol.location",
