@@ -43,6 +43,16 @@ func Collect[T any](
 	}
 }
 
+// Planned is what [Dialect.PlanLookUps] or [Dialect.PlanJoins] gives, to be put in front of other
+// selections; nothing where the database needs nothing.
+func Planned(statement string) []Selection {
+	if statement == "" {
+		return nil
+	}
+
+	return []Selection{{Statement: Statement{Query: statement}}}
+}
+
 // Value reads a row of one column.
 func Value[T any](scan func(...any) error) (value T, err error) {
 	err = scan(&value)

@@ -20,7 +20,7 @@ func loadRuns(tx *database.Tx, ids []string) ([]*protos.Run, error) {
 	for piece := range slices.Chunk(ids, runsPerStatement) {
 		page := newRunPage(piece...)
 
-		selections := append(planned(tx.Dialect().PlanLookUps()), page.everything(tx)...)
+		selections := append(database.Planned(tx.Dialect().PlanLookUps()), page.everything(tx)...)
 		if err := tx.Select(selections...); err != nil {
 			return nil, fmt.Errorf("reading runs: %w", err)
 		}

@@ -223,7 +223,7 @@ func (s *runSearch) section(tx *database.Tx, section int, after []any, limit int
 	var found []foundRun
 
 	statement, args := c.Statement(strings.Join(columns, ", "), "runs r", limit, offset)
-	err := tx.Select(append(planned(c.plan()), database.Collect(&found, s.scan, statement, args...))...)
+	err := tx.Select(append(database.Planned(c.plan()), database.Collect(&found, s.scan, statement, args...))...)
 
 	return found, err
 }

@@ -129,15 +129,6 @@ func execIfAny(tx *database.Tx, statement string) error {
 	return err
 }
 
-// planned is a statement about the planner as the first of the selections that it is about.
-func planned(statement string) []database.Selection {
-	if statement == "" {
-		return nil
-	}
-
-	return []database.Selection{{Statement: database.Statement{Query: statement}}}
-}
-
 // runID is the run that a request names: clients before MLflow 1.0 called it run_uuid.
 func runID(request interface {
 	GetRunId() string
