@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"runtime/debug"
 	"sync"
 	"time"
 
@@ -244,11 +243,7 @@ func (d *Deliverer) match(about subject, known *audience) {
 }
 
 func (d *Deliverer) findSafely(about subject) (found []receiver, err error) {
-	defer func() {
-		if caught := recover(); caught != nil {
-			err = fmt.Errorf("%w: %v\n%s", errPanic, caught, debug.Stack())
-		}
-	}()
+	defer contract.Recover(&err)
 
 	ctx, cancel := context.WithTimeout(d.life, findTimeout)
 	defer cancel()
@@ -260,8 +255,6 @@ func (d *Deliverer) findSafely(about subject) (found []receiver, err error) {
 
 	return found, err
 }
-
-var errPanic = errors.New("panic")
 
 // queue adds a delivery for each receiver.
 func (d *Deliverer) queue(to []receiver, event event, data []byte) {
@@ -336,11 +329,7 @@ func failure(of *delivery, result answer) report {
 var errStatus = errors.New("the receiver answered")
 
 func (d *Deliverer) attemptSafely(next *delivery) (result answer) {
-	defer func() {
-		if caught := recover(); caught != nil {
-			result = answer{err: contract.InvalidParameter("%v: %v\n%s", errPanic, caught, debug.Stack())} // not again
-		}
-	}()
+	defer contract.Recover(&result.err)
 
 	if next.failed == 0 {
 		next.letter = write(next.to, next.event, next.data, time.Now())

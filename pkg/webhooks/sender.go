@@ -240,6 +240,10 @@ func isPassing(err error) bool {
 		return false
 	}
 
+	if _, panicked := errors.AsType[*contract.PanicError](err); panicked {
+		return false
+	}
+
 	return !errors.Is(err, errRedirects) && !errors.Is(err, context.Canceled)
 }
 
