@@ -194,32 +194,15 @@ var answers = sync.Pool{New: func() any { return new(answerText) }}
 
 // answerText is the body of a response, in a buffer that is used again once it was sent.
 type answerText struct {
+	bytes.Reader // of the buffer: what is to be sent
+
 	buffer []byte
-	left   []byte // to be sent, of the buffer
-}
-
-func (a *answerText) Read(into []byte) (int, error) {
-	if len(a.left) == 0 {
-		return 0, io.EOF
-	}
-
-	n := copy(into, a.left)
-	a.left = a.left[n:]
-
-	return n, nil
-}
-
-// WriteTo spares fasthttp a copy.
-func (a *answerText) WriteTo(to io.Writer) (int64, error) {
-	n, err := to.Write(a.left)
-	a.left = a.left[n:]
-
-	return int64(n), err //nolint:wrapcheck // as io.Copy hands it on
 }
 
 // Close is called when the body was sent or can't be.
 func (a *answerText) Close() error {
-	a.left = nil
+	a.Reset(nil)
+
 	if cap(a.buffer) <= keptBody {
 		answers.Put(a)
 	}
@@ -283,7 +266,7 @@ func (s *Server) serve(
 
 	err = s.admission.admit(ctx, reading, *buffer, func() (err error) {
 		text.buffer, err = answer(ctx, service, *buffer, text.buffer[:0])
-		text.left = text.buffer
+		text.Reset(text.buffer)
 
 		return err
 	})
@@ -300,7 +283,7 @@ func (s *Server) serve(
 	}
 
 	request.Response.Header.SetContentType(jsonType)
-	request.Response.SetBodyStream(text, len(text.left))
+	request.Response.SetBodyStream(text, text.Len())
 
 	return nil
 }
