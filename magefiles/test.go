@@ -3,12 +3,17 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
 	"path"
+	"sync"
+	"time"
 
 	"github.com/magefile/mage/mg"
+	"github.com/magefile/mage/sh"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/mlflow/mlflow-go/magefiles/clone"
 )
@@ -16,33 +21,43 @@ import (
 // Test runs the suites; `python3 dev.py test <target>` prepares what they need.
 type Test mg.Namespace
 
-// All runs the linters and every suite that needs no clone of MLflow, and reports all that fail.
-func (t Test) All() error {
-	suites := []struct {
-		name string
-		run  func() error
-	}{
-		{"lint", Lint{}.All},
-		{"test:go", t.Go},
-		{"test:packaging", t.Packaging},
-		{"test:launcher", t.Launcher},
-		{"test:parity", t.Parity},
-		{"test:client", t.Client},
-		{"test:exasol", t.Exasol},
-		{"test:browser", t.Browser},
-		{"test:reliability", t.Reliability},
-		{"test:library", t.Library},
-		{"test:store", t.Store},
+// lanes is how many suites run at once. Each waits for servers and databases about half of its time; with more of
+// them their time-outs would measure the machine.
+const lanes = 2
+
+// All runs the linters and every suite that needs no clone of MLflow, two at a time, and reports all that fail.
+func (Test) All() error {
+	suites := []string{ // those that take longest come first
+		"lint", "test:go", "test:parity", "test:packaging", "test:reliability", "test:client", "test:exasol",
+		"test:store", "test:launcher", "test:browser", "test:library",
 	}
-	var errs []error
-	for _, suite := range suites {
-		fmt.Println("==", suite.name)
-		if err := suite.run(); err != nil {
-			errs = append(errs, fmt.Errorf("%s: %w", suite.name, err))
-		}
+	mage, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("finding this program: %w", err)
 	}
 
-	return errors.Join(errs...)
+	var (
+		printing sync.Mutex
+		running  errgroup.Group
+		errs     = make([]error, len(suites))
+	)
+	running.SetLimit(lanes)
+	for i, suite := range suites {
+		running.Go(func() error {
+			var output bytes.Buffer
+			started := time.Now()
+			if _, err := sh.Exec(nil, &output, &output, mage, suite); err != nil {
+				errs[i] = fmt.Errorf("%s: %w", suite, err)
+			}
+			printing.Lock()
+			defer printing.Unlock()
+			fmt.Printf("== %s (%s)\n%s", suite, time.Since(started).Round(time.Second), output.Bytes())
+
+			return nil
+		})
+	}
+
+	return errors.Join(append(errs, running.Wait())...)
 }
 
 // Go runs the Go tests, with the race detector.
