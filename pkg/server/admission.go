@@ -35,10 +35,10 @@ func newAdmission() admission {
 
 // admit does a request's work when its turn has come.
 func (a admission) admit(
-	ctx context.Context, reading bool, body []byte, work func() error,
+	ctx context.Context, kind access, body []byte, work func() error,
 ) error {
 	turns, weight := a.bodies, int64(min(len(body), bodiesAtWork))
-	if reading {
+	if kind != writing {
 		turns, weight = a.answers, 1
 	}
 

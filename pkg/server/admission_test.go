@@ -10,7 +10,7 @@ import (
 
 func TestAdmission(t *testing.T) {
 	// started counts the works that are begun of many that never end.
-	started := func(t *testing.T, reading bool, body []byte) (count int) {
+	started := func(t *testing.T, kind access, body []byte) (count int) {
 		t.Helper()
 		synctest.Test(t, func(t *testing.T) {
 			a := newAdmission()
@@ -19,7 +19,7 @@ func TestAdmission(t *testing.T) {
 
 			for range cap(begun) {
 				go func() {
-					_ = a.admit(t.Context(), reading, body, func() error {
+					_ = a.admit(t.Context(), kind, body, func() error {
 						begun <- struct{}{}
 						<-end
 
@@ -39,13 +39,13 @@ func TestAdmission(t *testing.T) {
 	}
 
 	t.Run("Writes", func(t *testing.T) {
-		require.Equal(t, 1000, started(t, false, nil))
-		require.Equal(t, 32, started(t, false, make([]byte, bodiesAtWork/32)))
-		require.Equal(t, 1, started(t, false, make([]byte, bodiesAtWork+1)), "larger than all together may be")
+		require.Equal(t, 1000, started(t, writing, nil))
+		require.Equal(t, 32, started(t, writing, make([]byte, bodiesAtWork/32)))
+		require.Equal(t, 1, started(t, writing, make([]byte, bodiesAtWork+1)), "larger than all together may be")
 	})
 
 	t.Run("Reads", func(t *testing.T) {
-		count := started(t, true, make([]byte, bodiesAtWork))
+		count := started(t, reading, make([]byte, bodiesAtWork))
 		require.Positive(t, count)
 		require.Less(t, count, 1000)
 	})
@@ -53,10 +53,10 @@ func TestAdmission(t *testing.T) {
 	t.Run("ErrStopped", func(t *testing.T) {
 		a := newAdmission()
 		ctx, stop := context.WithCancel(t.Context())
-		err := a.admit(ctx, false, make([]byte, bodiesAtWork), func() error {
+		err := a.admit(ctx, writing, make([]byte, bodiesAtWork), func() error {
 			stop()
 
-			return a.admit(ctx, false, []byte("{}"), func() error { return nil })
+			return a.admit(ctx, writing, []byte("{}"), func() error { return nil })
 		})
 		require.EqualError(t, err, "TEMPORARILY_UNAVAILABLE: the server stops: context canceled.")
 	})

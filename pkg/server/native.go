@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/gofiber/fiber/v3"
 	"github.com/valyala/fasthttp"
@@ -192,27 +193,67 @@ const keptBody = 1 << 20
 // fasthttp would keep one for each connection.
 var answers = sync.Pool{New: func() any { return new(answerText) }}
 
-// answerText is the body of a response, in a buffer that is used again once it was sent.
+// answerText is the body of one or more responses, in a buffer that is used again once all were sent.
 type answerText struct {
-	bytes.Reader // of the buffer: what is to be sent
-
 	buffer []byte
+	others atomic.Int32 // who use it beside the one who asks
+}
+
+// shareWith lets others send the text, too.
+func (a *answerText) shareWith(others int) { a.others.Store(int32(others)) } //nolint:gosec // clients are fewer
+
+// release gives a text back that was sent or can't be.
+func (a *answerText) release() {
+	if a.others.Add(-1) < 0 && cap(a.buffer) <= keptBody {
+		a.others.Store(0)
+		answers.Put(a)
+	}
+}
+
+// sending is a body stream that sends a text.
+type sending struct {
+	bytes.Reader
+
+	text *answerText
+}
+
+func (a *answerText) send() *sending {
+	stream := &sending{text: a}
+	stream.Reset(a.buffer)
+
+	return stream
 }
 
 // Close is called when the body was sent or can't be.
-func (a *answerText) Close() error {
-	a.Reset(nil)
-
-	if cap(a.buffer) <= keptBody {
-		answers.Put(a)
+func (s *sending) Close() error {
+	if s.text != nil {
+		s.Reset(nil)
+		s.text.release()
+		s.text = nil
 	}
 
 	return nil
 }
 
+// access is what a request needs of the server's memory and of the store.
+type access int
+
+const (
+	writing access = iota
+	// reading requests leave everything as it is.
+	reading
+	// asking requests read, and their answer depends on their question alone (appendQuestion).
+	asking
+)
+
 // call answers a native method: decode, validate, call, encode.
 func (s *Server) call(c fiber.Ctx, method contract.Method, path []parameter) error {
-	return s.serve(c, method.Service, reads(method.Name), func(
+	kind := writing
+	if reads(method.Name) {
+		kind = asking
+	}
+
+	return s.serve(c, method.Service, kind, func(
 		ctx context.Context, service any, body, buffer []byte,
 	) ([]byte, error) {
 		return answerMethod(ctx, c.RequestCtx(), method, path, service, body, buffer)
@@ -222,7 +263,7 @@ func (s *Server) call(c fiber.Ctx, method contract.Method, path []parameter) err
 // serve has what implements a service answer a request, given its body, with JSON, for which there is an
 // empty buffer.
 func (s *Server) serve(
-	c fiber.Ctx, name string, reading bool,
+	c fiber.Ctx, name string, kind access,
 	answer func(ctx context.Context, service any, body, buffer []byte) ([]byte, error),
 ) error {
 	request := c.RequestCtx()
@@ -260,20 +301,26 @@ func (s *Server) serve(
 		return nil
 	}
 
-	ctx := contract.WithCaller(s.running, contract.Caller{})
+	body := *buffer
+	work := func() (*answerText, error) {
+		return s.answerText(kind, body, func(ctx context.Context, buffer []byte) ([]byte, error) {
+			return answer(ctx, service, body, buffer)
+		})
+	}
 
-	text, _ := answers.Get().(*answerText)
+	var text *answerText
 
-	err = s.admission.admit(ctx, reading, *buffer, func() (err error) {
-		text.buffer, err = answer(ctx, service, *buffer, text.buffer[:0])
-		text.Reset(text.buffer)
-
-		return err
-	})
+	if kind == asking && len(body) < longestQuestion {
+		*buffer = appendQuestion(body, request)
+		body = (*buffer)[:len(body)]
+		text, err = s.sharing.answer(*buffer, work)
+	} else {
+		text, err = work()
+	}
 
 	switch {
 	case errors.Is(err, errLeftToPython):
-		request.Request.SetBodyStream(bytes.NewReader(*buffer), len(*buffer))
+		request.Request.SetBodyStream(bytes.NewReader(body), len(body))
 
 		return s.passOn(c)
 	case err != nil:
@@ -283,9 +330,30 @@ func (s *Server) serve(
 	}
 
 	request.Response.Header.SetContentType(jsonType)
-	request.Response.SetBodyStream(text, text.Len())
+	request.Response.SetBodyStream(text.send(), len(text.buffer))
 
 	return nil
+}
+
+// answerText has a request answered when its turn has come.
+func (s *Server) answerText(
+	kind access, body []byte, answer func(ctx context.Context, buffer []byte) ([]byte, error),
+) (*answerText, error) {
+	ctx := contract.WithCaller(s.running, contract.Caller{})
+	text, _ := answers.Get().(*answerText)
+
+	err := s.admission.admit(ctx, kind, body, func() (err error) {
+		text.buffer, err = answer(ctx, text.buffer[:0])
+
+		return err
+	})
+	if err != nil {
+		text.release()
+
+		return nil, err
+	}
+
+	return text, nil
 }
 
 func answerMethod(

@@ -104,7 +104,7 @@ func (s *Server) bindPlain(app *fiber.App) {
 		pattern := escapePattern(s.config.StaticPrefix + route.path)
 
 		s.bind(app, route.verb, pattern, gated, !route.fastapi, func(c fiber.Ctx) error {
-			return s.serve(c, route.service, true, func(ctx context.Context, service any, body, _ []byte) ([]byte, error) {
+			return s.serve(c, route.service, reading, func(ctx context.Context, service any, body, _ []byte) ([]byte, error) {
 				return route.answer(ctx, plainSource{service, s.config}, c.RequestCtx(), body)
 			})
 		})

@@ -47,6 +47,7 @@ type Server struct {
 	fasthttp *fasthttp.Server
 	// admission is asked once a request was read.
 	admission admission
+	sharing   *sharing
 	// running ends when the server stops waiting for requests.
 	running context.Context //nolint:containedctx // the life of the server, not of a call
 	stop    context.CancelFunc
@@ -67,6 +68,7 @@ func New(options Options) (*Server, error) {
 		backend: backend{known: make(chan struct{})},
 
 		admission: newAdmission(),
+		sharing:   newSharing(),
 	}
 	s.running, s.stop = context.WithCancel(context.Background())
 
