@@ -23,6 +23,8 @@ import (
 const (
 	// headerSize bounds a request's line and headers together, in bytes, as uvicorn's parser does.
 	headerSize = 64 << 10
+	// answerSize is how much of an answer is sent by one write, in bytes: a run with some dozens of metrics.
+	answerSize = 16 << 10
 	// idleTimeout closes a client's connection that asks nothing.
 	idleTimeout = 10 * time.Minute
 )
@@ -89,6 +91,7 @@ func New(options Options) (*Server, error) {
 		DisableDefaultContentType:    true,
 		BodyLimit:                    math.MaxInt,
 		ReadBufferSize:               headerSize,
+		WriteBufferSize:              answerSize,
 		IdleTimeout:                  idleTimeout,
 		ErrorHandler:                 s.failUnread,
 	})
