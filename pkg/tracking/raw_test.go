@@ -165,17 +165,24 @@ func BenchmarkRawLogParams100(b *testing.B) {
 // rawRuns are the statements that read all that a search or get_run shows of some runs.
 func rawRuns(tx *database.Tx, ids []any) []database.Selection {
 	in, key := " IN (?"+strings.Repeat(", ?", len(ids)-1)+")", tx.Dialect().Quote("key")
+	owned := func(columns int, owner, names, from string) database.Selection {
+		if len(ids) > 1 {
+			columns, names = columns+1, owner+", "+names
+		}
+
+		return raw(columns, "SELECT "+names+" "+from+" "+owner+in, ids...)
+	}
 
 	return []database.Selection{
 		raw(9, "SELECT run_uuid, name, user_id, status, start_time, end_time, lifecycle_stage, artifact_uri, experiment_id "+
 			"FROM runs WHERE run_uuid"+in, ids...),
-		raw(6, "SELECT run_uuid, "+key+", value, timestamp, step, is_nan FROM latest_metrics WHERE run_uuid"+in, ids...),
-		raw(3, "SELECT run_uuid, "+key+", value FROM params WHERE run_uuid"+in, ids...),
-		raw(3, "SELECT run_uuid, "+key+", value FROM tags WHERE run_uuid"+in, ids...),
-		raw(2, "SELECT i.destination_id, d.name FROM inputs i JOIN datasets d ON i.source_id = d.dataset_uuid "+
-			"WHERE i.destination_type = 'RUN' AND i.destination_id"+in, ids...),
-		raw(3, "SELECT source_id, destination_id, step FROM inputs WHERE source_type = 'RUN_OUTPUT' "+
-			"AND destination_type = 'MODEL_OUTPUT' AND source_id"+in, ids...),
+		owned(5, "run_uuid", key+", value, timestamp, step, is_nan", "FROM latest_metrics WHERE"),
+		owned(2, "run_uuid", key+", value", "FROM params WHERE"),
+		owned(2, "run_uuid", key+", value", "FROM tags WHERE"),
+		owned(1, "i.destination_id", "d.name", "FROM inputs i JOIN datasets d ON i.source_id = d.dataset_uuid "+
+			"WHERE i.destination_type = 'RUN' AND"),
+		owned(2, "source_id", "destination_id, step", "FROM inputs WHERE source_type = 'RUN_OUTPUT' "+
+			"AND destination_type = 'MODEL_OUTPUT' AND"),
 	}
 }
 

@@ -73,23 +73,38 @@ func (p *runPage) complete() {
 	}
 }
 
-// each is a query that goes up to and with WHERE, of rows whose column owner, the first that is
-// selected, is the ID of one of the runs. The other columns are scanned into what next gives, and
-// then add is called with the run.
+// each selects columns, from what goes up to and with WHERE, of rows whose column owner is the ID of one of
+// the runs. They are scanned into what next gives, and then add is called with the run. The owner is asked
+// for only when there is more than one: its text is as long as most of the rest of a row.
 func (p *runPage) each(
-	dialect database.Dialect, query, owner string, next func() []any, add func(run *protos.Run) error,
+	dialect database.Dialect, columns, from, owner string, next func() []any, add func(run *protos.Run) error,
 ) database.Selection {
+	condition, args := dialect.AnyOf(owner, p.ids)
+	rest := " " + from + " " + condition
+
+	if len(p.runs) == 1 {
+		return database.Selection{
+			Statement: database.Statement{Query: "SELECT " + columns + rest, Args: args},
+			Row: func(scan func(...any) error) error {
+				if err := scan(next()...); err != nil {
+					return err
+				}
+
+				return add(p.runs[0])
+			},
+		}
+	}
+
 	var (
-		id              string
-		columns         = []any{&id}
-		condition, args = dialect.AnyOf(owner, p.ids)
+		id    string
+		dests = []any{&id}
 	)
 
 	return database.Selection{
-		Statement: database.Statement{Query: query + " " + condition, Args: args},
+		Statement: database.Statement{Query: "SELECT " + owner + ", " + columns + rest, Args: args},
 		Row: func(scan func(...any) error) error {
-			columns = append(columns[:1], next()...)
-			if err := scan(columns...); err != nil {
+			dests = append(dests[:1], next()...)
+			if err := scan(dests...); err != nil {
 				return err
 			}
 
@@ -127,8 +142,8 @@ func (p *runPage) latestMetrics(dialect database.Dialect) database.Selection {
 		columns = []any{&m.key, &m.value, &m.timestamp, &m.step, &m.isNaN}
 	)
 
-	return p.each(dialect, "SELECT run_uuid, "+dialect.Quote("key")+
-		", value, timestamp, step, is_nan FROM latest_metrics WHERE", "run_uuid",
+	return p.each(dialect,
+		dialect.Quote("key")+", value, timestamp, step, is_nan", "FROM latest_metrics WHERE", "run_uuid",
 		func() []any { return columns },
 		func(run *protos.Run) error {
 			run.Data.Metrics = append(run.Data.Metrics, m.message())
@@ -147,7 +162,7 @@ type loggedParam struct {
 func (p *runPage) params(dialect database.Dialect) database.Selection {
 	var next *loggedParam
 
-	return p.each(dialect, "SELECT run_uuid, "+dialect.Quote("key")+", value FROM params WHERE", "run_uuid",
+	return p.each(dialect, dialect.Quote("key")+", value", "FROM params WHERE", "run_uuid",
 		func() []any {
 			next = &loggedParam{}
 
@@ -171,7 +186,7 @@ type loggedTag struct {
 func (p *runPage) tags(dialect database.Dialect) database.Selection {
 	var next *loggedTag
 
-	return p.each(dialect, "SELECT run_uuid, "+dialect.Quote("key")+", value FROM tags WHERE", "run_uuid",
+	return p.each(dialect, dialect.Quote("key")+", value", "FROM tags WHERE", "run_uuid",
 		func() []any {
 			next = &loggedTag{}
 
@@ -200,9 +215,9 @@ func (p *runPage) datasets(dialect database.Dialect) database.Selection {
 		key, value *string
 	)
 
-	return p.each(dialect, `SELECT i.destination_id, d.dataset_uuid, d.name, d.digest, d.dataset_source_type,
-	d.dataset_source, d.dataset_schema, d.dataset_profile, t.name, t.value
-FROM inputs i JOIN datasets d ON i.source_id = d.dataset_uuid
+	return p.each(dialect, `d.dataset_uuid, d.name, d.digest, d.dataset_source_type, d.dataset_source,
+	d.dataset_schema, d.dataset_profile, t.name, t.value`,
+		`FROM inputs i JOIN datasets d ON i.source_id = d.dataset_uuid
 	LEFT OUTER JOIN input_tags t ON t.input_uuid = i.input_uuid
 WHERE i.destination_type = 'RUN' AND`, "i.destination_id",
 		func() []any {
@@ -249,7 +264,7 @@ func (p *runPage) outputModels(dialect database.Dialect) database.Selection {
 		columns = []any{&id, &step}
 	)
 
-	return p.each(dialect, "SELECT source_id, destination_id, step FROM inputs WHERE source_type = 'RUN_OUTPUT' "+
+	return p.each(dialect, "destination_id, step", "FROM inputs WHERE source_type = 'RUN_OUTPUT' "+
 		"AND destination_type = 'MODEL_OUTPUT' AND", "source_id",
 		func() []any { return columns },
 		func(run *protos.Run) error {
