@@ -66,9 +66,6 @@ func (p *point) set(m metric) {
 	p.Key, p.Value, p.Timestamp, p.Step = &p.key, &p.value, &p.timestamp, &p.step
 }
 
-// pointsAtOnce is how many points of a history are allocated together.
-const pointsAtOnce = 64
-
 // newer says whether a metric replaces another one as a run's latest: by step, then time, then
 // value, where NaN counts as 0.
 func (m metric) newer(than metric) bool {
@@ -431,7 +428,7 @@ func storedValue(m *protos.Metric) float64 {
 func metricHistory(tx *database.Tx, runID, key string, limit, offset int) ([]*protos.Metric, error) {
 	var (
 		points    []*protos.Metric
-		free      []point
+		spare     = spares[point]{atOnce: 64}
 		read      = metric{key: key}
 		columns   = []any{&read.value, &read.timestamp, &read.step, &read.isNaN}
 		text      = "value, timestamp, step, is_nan"
@@ -456,12 +453,7 @@ func metricHistory(tx *database.Tx, runID, key string, limit, offset int) ([]*pr
 			return nil, err
 		}
 
-		if len(free) == 0 {
-			free = make([]point, pointsAtOnce)
-		}
-
-		p := &free[0]
-		free = free[1:]
+		p := spare.next()
 		p.set(read)
 
 		return &p.Metric, nil

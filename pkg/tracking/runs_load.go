@@ -136,9 +136,30 @@ func (p *runPage) infos(tx *database.Tx) database.Selection {
 	}
 }
 
+// spares are values of which several are allocated together: of what runs have many.
+type spares[T any] struct {
+	atOnce int
+	left   []T
+}
+
+func (s *spares[T]) next() *T {
+	if len(s.left) == 0 {
+		s.left = make([]T, s.atOnce)
+	}
+
+	first := &s.left[0]
+	s.left = s.left[1:]
+
+	return first
+}
+
+// valuesAtOnce is how many metrics, params or tags of runs are allocated together.
+const valuesAtOnce = 8
+
 func (p *runPage) latestMetrics(dialect database.Dialect) database.Selection {
 	var (
 		m       metric
+		spare   = spares[point]{atOnce: valuesAtOnce}
 		columns = []any{&m.key, &m.value, &m.timestamp, &m.step, &m.isNaN}
 	)
 
@@ -146,7 +167,9 @@ func (p *runPage) latestMetrics(dialect database.Dialect) database.Selection {
 		dialect.Quote("key")+", value, timestamp, step, is_nan", "FROM latest_metrics WHERE", "run_uuid",
 		func() []any { return columns },
 		func(run *protos.Run) error {
-			run.Data.Metrics = append(run.Data.Metrics, m.message())
+			found := spare.next()
+			found.set(m)
+			run.Data.Metrics = append(run.Data.Metrics, &found.Metric)
 
 			return nil
 		})
@@ -160,13 +183,18 @@ type loggedParam struct {
 }
 
 func (p *runPage) params(dialect database.Dialect) database.Selection {
-	var next *loggedParam
+	var (
+		next  *loggedParam
+		spare = spares[loggedParam]{atOnce: valuesAtOnce}
+		dests = make([]any, 2) // key and value
+	)
 
 	return p.each(dialect, dialect.Quote("key")+", value", "FROM params WHERE", "run_uuid",
 		func() []any {
-			next = &loggedParam{}
+			next = spare.next()
+			dests[0], dests[1] = &next.key, &next.value
 
-			return []any{&next.key, &next.value}
+			return dests
 		},
 		func(run *protos.Run) error {
 			next.Key, next.Value = &next.key, &next.value
@@ -184,13 +212,18 @@ type loggedTag struct {
 }
 
 func (p *runPage) tags(dialect database.Dialect) database.Selection {
-	var next *loggedTag
+	var (
+		next  *loggedTag
+		spare = spares[loggedTag]{atOnce: valuesAtOnce}
+		dests = make([]any, 2) // key and value
+	)
 
 	return p.each(dialect, dialect.Quote("key")+", value", "FROM tags WHERE", "run_uuid",
 		func() []any {
-			next = &loggedTag{}
+			next = spare.next()
+			dests[0], dests[1] = &next.key, &next.Value
 
-			return []any{&next.key, &next.Value}
+			return dests
 		},
 		func(run *protos.Run) error {
 			next.Key = &next.key
