@@ -5,6 +5,7 @@ answers instead
 
 - where a method isn't native;
 - where the arguments don't fit into the request, so that strange ones have MLflow's own outcome;
+- where somebody has put something else into the insides of MLflow's code;
 - inside of MLflow's own code, which may have a transaction open that Go would wait for;
 - in a child made by fork, and at the interpreter's end.
 """
@@ -27,6 +28,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos import databricks_pb2, model_registry_pb2, service_pb2
 
 from mlflow_go import lib
+from mlflow_go.store._insides import Insides
 
 _logger = logging.getLogger("mlflow_go")
 
@@ -62,6 +64,7 @@ class Dispatched(Protocol):
 
     _session: Session | None
     engine: Any
+    ManagedSessionMaker: Callable[..., Any]
 
 
 def public_methods(store: type) -> list[str]:
@@ -76,12 +79,14 @@ def native_methods(store: type) -> list[str]:
 
 def dispatched(store: type[S]) -> type[S]:
     """Complete a class whose base is MLflow's store and whose own methods are native ones."""
+    insides: dict[str, Insides] = {}
     for name in sorted({*public_methods(store), *native_methods(store)}):
         ask = vars(store).get(name)
         if inspect.iscoroutinefunction(getattr(store, name)):
             continue  # MLflow's coroutines call the store's other methods, in threads.
-        method = _to_python(store, name) if ask is None else _to_go(store, name, ask)
+        method = _to_python(store, name) if ask is None else _to_go(store, name, ask, insides)
         setattr(store, name, method)
+    insides.update((name, Insides(store, name)) for name in native_methods(store))
     return store
 
 
@@ -125,7 +130,9 @@ def _in_python(store: type, name: str, work: Callable[[], T], composed: bool = F
         _log(store, name, "Python", started)
 
 
-def _to_go(store: type, name: str, ask: Callable[..., Question[T]]) -> Callable[..., T | None]:
+def _to_go(
+    store: type, name: str, ask: Callable[..., Question[T]], insides: dict[str, Insides]
+) -> Callable[..., T | None]:
     missing_is_none = hasattr(ask, _MISSING_IS_NONE)
 
     @functools.wraps(ask)
@@ -134,10 +141,13 @@ def _to_go(store: type, name: str, ask: Callable[..., Question[T]]) -> Callable[
         question = NotImplemented
         if session is not None and not _inside.python:
             started = time.perf_counter()
-            try:
-                question = ask(self, *args, **kwargs)
-            except _MISFITS as misfit:
-                _logger.debug("%s.%s: not for Go: %r", store.__name__, name, misfit)
+            if session.sessions is self.ManagedSessionMaker and insides[name].are_intact(self):
+                try:
+                    question = ask(self, *args, **kwargs)
+                except _MISFITS as misfit:
+                    _logger.debug("%s.%s: not for Go: %r", store.__name__, name, misfit)
+            else:
+                _logger.debug("%s.%s: not for Go: MLflow's insides are others", store.__name__, name)
         if question is NotImplemented:
             return _in_python(
                 store, name, functools.partial(getattr(super(store, self), name), *args, **kwargs)
@@ -193,10 +203,11 @@ def _procedure(request: Message) -> str:
 class Session:
     """Stores that Go has opened for one store of this process."""
 
-    def __init__(self, session: lib.Session) -> None:
-        """Take a session of the library over."""
+    def __init__(self, session: lib.Session, sessions: Callable[..., Any]) -> None:
+        """Take a session of the library over, for a store with a maker of SQLAlchemy's sessions."""
         self._session = session
         self.call = session.call
+        self.sessions = sessions
 
     def __del__(self) -> None:
         """Close what was opened, in the process that did."""
@@ -236,7 +247,7 @@ def connect(store: Dispatched, uri: str, artifact_root: str) -> Session | None:
         _logger.warning("%s is left to MLflow's own store: %s", address, error.message)
         return None
     _state.connected.add(store)
-    return Session(session)
+    return Session(session, store.ManagedSessionMaker)
 
 
 def is_forked() -> bool:

@@ -28,6 +28,7 @@ from mlflow.protos import service_pb2 as pb
 from mlflow.store.entities.paged_list import PagedList
 from mlflow.store.tracking import SEARCH_LOGGED_MODEL_MAX_RESULTS_DEFAULT, SEARCH_MAX_RESULTS_DEFAULT
 from mlflow.store.tracking.sqlalchemy_store import DatasetFilter, SqlAlchemyStore
+from mlflow.store.tracking.utils.sql_trace_rollups import rollups_enabled
 from mlflow.tracing.trace_archival_config import get_trace_archival_server_config
 from mlflow.utils.mlflow_tags import _get_run_name_from_tags
 from mlflow.utils.name_utils import _generate_random_name
@@ -118,6 +119,8 @@ class TrackingStore(SqlAlchemyStore):
 
     @native
     def delete_experiment(self, experiment_id: str | int) -> Question[None]:
+        if rollups_enabled():
+            return NotImplemented  # The assessments of its runs go, and what was counted of them.
         return pb.DeleteExperiment(experiment_id=of.experiment_id(experiment_id)), _entities.nothing
 
     @native
@@ -183,6 +186,8 @@ class TrackingStore(SqlAlchemyStore):
 
     @native
     def delete_run(self, run_id: str) -> Question[None]:
+        if rollups_enabled():
+            return NotImplemented
         return pb.DeleteRun(run_id=of.text(run_id)), _entities.nothing
 
     @native
