@@ -233,6 +233,22 @@ func (s suite) metricHistory(t *testing.T) {
 		require.NoError(t, err)
 		requireMetrics(t, all[23:], rest.GetMetrics())
 	})
+	t.Run("OKNaNAfterZero", func(t *testing.T) {
+		id := s.run(t)
+		_, err := s.LogBatch(t.Context(), &protos.LogBatch{RunId: new(id), Metrics: []*protos.Metric{
+			metric("m", math.NaN(), 1, 1), metric("m", 0, 1, 1),
+		}})
+		require.NoError(t, err)
+
+		expected := []*protos.Metric{metric("m", 0, 1, 1), metric("m", math.NaN(), 1, 1)}
+		requireMetrics(t, expected, s.history(t, id, "m"))
+
+		found, err := s.GetMetricHistory(t.Context(), &protos.GetMetricHistory{
+			RunId: new(id), MetricKey: new("m"), MaxResults: new(int32(1)),
+		})
+		require.NoError(t, err)
+		requireMetrics(t, expected[:1], found.GetMetrics())
+	})
 	t.Run("OKNothing", func(t *testing.T) {
 		require.Empty(t, s.history(t, id, "other"))
 		require.Empty(t, s.history(t, "nobody", "m"))

@@ -358,7 +358,7 @@ func deref(s *string) string {
 	return *s
 }
 
-// GetMetricHistory reads the points of a metric by time, step and value, a page of them if the
+// GetMetricHistory reads the points of a metric in the order of inHistory, a page of them if the
 // request says how many (SqlAlchemyStore.get_metric_history). Without workspaces, a run
 // that doesn't exist has none.
 func (s *Store) GetMetricHistory(
@@ -406,22 +406,27 @@ const (
 	firstStep = math.MinInt64
 )
 
-// inHistory orders the points of a metric by time, step and value.
+// inHistory orders the points of a metric by time, step and value, NaN behind the 0 that the database
+// has for it.
 func inHistory(a, b *protos.Metric) int {
+	valueA, nanA := storedValue(a)
+	valueB, nanB := storedValue(b)
+
 	return cmp.Or(
 		cmp.Compare(a.GetTimestamp(), b.GetTimestamp()),
 		cmp.Compare(a.GetStep(), b.GetStep()),
-		cmp.Compare(storedValue(a), storedValue(b)),
+		cmp.Compare(valueA, valueB),
+		cmp.Compare(nanA, nanB),
 	)
 }
 
-// storedValue is what the database has for a value: 0 for NaN.
-func storedValue(m *protos.Metric) float64 {
+// storedValue is what the database has for a value: 0 for NaN, and 1 beside it.
+func storedValue(m *protos.Metric) (value float64, isNaN int) {
 	if math.IsNaN(m.GetValue()) {
-		return 0
+		return 0, 1
 	}
 
-	return m.GetValue()
+	return m.GetValue(), 0
 }
 
 // metricHistory ends the transaction.
@@ -433,7 +438,7 @@ func metricHistory(tx *database.Tx, runID, key string, limit, offset int) ([]*pr
 		columns   = []any{&read.value, &read.timestamp, &read.step, &read.isNaN}
 		text      = "value, timestamp, step, is_nan"
 		keyColumn = tx.Dialect().Quote("key")
-		order     = " ORDER BY timestamp, step, value" + tx.Dialect().Limit(limit, offset)
+		order     = " ORDER BY timestamp, step, value, is_nan" + tx.Dialect().Limit(limit, offset)
 		whole     = limit < 0 && offset == 0
 	)
 

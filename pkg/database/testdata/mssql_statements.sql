@@ -224,8 +224,8 @@ SELECT step, timestamp, value, is_nan FROM (SELECT step, timestamp, value, is_na
 SELECT step, timestamp, value, is_nan FROM metrics WHERE run_uuid = @p AND [key] = @p AND step >= @p AND step <= @p ORDER BY step DESC, timestamp DESC, value DESC, is_nan DESC OFFSET 5 ROWS FETCH NEXT 5 ROWS ONLY;
 SELECT step, timestamp, value, is_nan FROM metrics WHERE run_uuid = @p AND [key] = @p AND step >= @p ORDER BY step DESC, timestamp DESC, value DESC, is_nan DESC OFFSET 5 ROWS FETCH NEXT 5 ROWS ONLY;
 SELECT value FROM registered_model_tags WHERE workspace = @p AND name = @p AND [key] = @p;
-SELECT value, timestamp, step, is_nan, [key] FROM metrics WHERE run_uuid = @p AND [key] = @p AND step >= @p ORDER BY timestamp, step, value OFFSET 5 ROWS FETCH NEXT 5 ROWS ONLY;
-SELECT value, timestamp, step, is_nan, [key] FROM metrics WHERE run_uuid = @p AND [key] = @p AND step >= @p ORDER BY timestamp, step, value OFFSET 5 ROWS;
+SELECT value, timestamp, step, is_nan, [key] FROM metrics WHERE run_uuid = @p AND [key] = @p AND step >= @p ORDER BY timestamp, step, value, is_nan OFFSET 5 ROWS FETCH NEXT 5 ROWS ONLY;
+SELECT value, timestamp, step, is_nan, [key] FROM metrics WHERE run_uuid = @p AND [key] = @p AND step >= @p ORDER BY timestamp, step, value, is_nan OFFSET 5 ROWS;
 SELECT value, timestamp, step, is_nan, [key] FROM metrics WHERE run_uuid = @p AND [key] = @p AND step >= @p;
 SELECT w.webhook_id, w.name, w.url, w.status, w.description, w.secret, COALESCE(w.creation_timestamp, 0), COALESCE(w.last_updated_timestamp, 0) FROM webhooks w WHERE w.workspace = @p AND w.deleted_timestamp IS NULL AND w.webhook_id = @p;
 SELECT w.webhook_id, w.name, w.url, w.status, w.description, w.secret, COALESCE(w.creation_timestamp, 0), COALESCE(w.last_updated_timestamp, 0) FROM webhooks w WHERE w.workspace = @p AND w.deleted_timestamp IS NULL ORDER BY w.creation_timestamp DESC, w.webhook_id OFFSET 5 ROWS FETCH NEXT 5 ROWS ONLY;
