@@ -362,6 +362,7 @@ func (s suite) experimentTags(t *testing.T) {
 		id := s.experiment(t)
 		require.NoError(t, set(id, "mlflow.trace.archivalRetention", `{"type": "duration", "value": " 30d "}`))
 		require.NoError(t, set(id, "mlflow.trace.archiveNow", "{}"))
+		require.NoError(t, set(id, "mlflow.trace.archiveNow", `{"older_than": null, "other": NaN}`)) // to Python it is JSON
 	})
 	t.Run("ErrNoTag", func(t *testing.T) {
 		id := s.experiment(t)

@@ -1,7 +1,6 @@
 package tracking
 
 import (
-	"encoding/json"
 	"fmt"
 	"log/slog"
 	"regexp"
@@ -236,16 +235,16 @@ func checkExperimentTag(key, value string) error {
 // checkArchivalConfig is _parse_trace_archival_duration_config: a JSON object with a duration in
 // one member, which may be missing unless the object must be of a type.
 func checkArchivalConfig(value, member, wantType string) error {
-	var object map[string]any
-	if err := json.Unmarshal([]byte(value), &object); err != nil || object == nil {
+	object, ok := parseJSON(value).(*codec.Raw)
+	if !ok {
 		return contract.InvalidParameter("Trace archival config must be encoded as a JSON object.")
 	}
 
-	if wantType != "" && object["type"] != wantType {
+	if found, _ := object.Get("type"); wantType != "" && found != wantType {
 		return contract.InvalidParameter("Trace archival config must use type '%s'.", wantType)
 	}
 
-	duration := object[member]
+	duration, _ := object.Get(member)
 	if duration == nil && wantType == "" {
 		return nil
 	}
