@@ -61,16 +61,21 @@ def items(values: Any) -> Iterable[Any]:
 
 def experiment_id(value: Any) -> str:
     """Return an experiment's ID as a text; it may be a number."""
-    if isinstance(value, str):
-        if not value:
-            raise ValueError("the ID is empty")
-        return value
-    return str(whole(value))
+    # Those of a directory's experiments, which are moved to databases, have 18 digits.
+    return _plain(value, 18)
 
 
 def version(value: Any) -> str:
     """Return the number of a model version as a text."""
-    return value if isinstance(value, str) else str(whole(value))
+    return _plain(value, 9)
+
+
+def _plain(value: Any, limit: int) -> str:
+    """Return digits. Of other spellings MLflow makes numbers in one place, and databases in the next."""
+    digits = value if isinstance(value, str) else str(whole(value))
+    if not (digits.isascii() and digits.isdigit() and len(digits) <= limit):
+        raise ValueError(f"{value!r} is no plain number")
+    return digits
 
 
 def metric(entity: Any) -> Metric:

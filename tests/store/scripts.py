@@ -88,8 +88,27 @@ def strange_experiments(do: Do) -> None:
         do("get_experiment", identity)
     do("set_experiment_tag", "0", ExperimentTag("key", None))
     do("set_experiment_tag", "0", None)
+    do("set_experiment_tag", "0", ExperimentTag("mlflow.trace.archiveNow", '{"older_than": null, "or": NaN}'))
     do("rename_experiment", "0", "")
     do("rename_experiment", "0", None)
+
+
+def spelled_otherwise(do: Do) -> None:
+    """IDs that are numbers to Python, and maybe not to a database."""
+    for number in range(11):
+        do("create_experiment", f"experiment {number}")
+    for identity in ("10", "1"):
+        do("create_run", identity, "someone", 1, [], "name")
+        do("create_logged_model", identity, "model")
+    for identity in ("1_0", "_1", " 1 ", "\N{FULLWIDTH DIGIT ONE}", "1\x1c", "+1", "-1", "01", "1.0"):
+        do("get_experiment", identity)
+        do("search_runs", [identity], None, ViewType.ALL)
+        do("set_experiment_tag", identity, ExperimentTag("key", "value"))
+        do("delete_experiment_tag", identity, "key")
+        do("search_logged_models", [identity], order_by=[{"field_name": "creation_timestamp"}])
+        do("search_experiments", ViewType.ALL, filter_string=f"experiment_id IN ('{identity}')")
+        do("delete_experiment", identity)
+        do("restore_experiment", identity)
 
 
 def runs(do: Do) -> None:
@@ -166,6 +185,11 @@ def logged(do: Do) -> None:
     do("get_metric_history_bulk_interval", [run], "loss", 10, 1, 2)
     do("get_metric_history_bulk_interval", [run], "loss", 10, 1, None)
     do("get_max_step_for_metric", run, "loss")
+    do("log_batch", run, [Metric("zero", value, 1, 1) for value in (float("nan"), -0.0, 0.0)], [], [])
+    do("get_metric_history", run, "zero")
+    do("get_metric_history_bulk_interval", [run], "zero", 1, None, None)
+    do("search_runs", ["0"], "metrics.zero = 0", ViewType.ALL)
+    do("search_runs", ["0"], "metrics.special != 1 and metrics.special > 1", ViewType.ALL)
 
 
 def strange_logged(do: Do) -> None:
@@ -347,7 +371,7 @@ def registry_versions(do: Do) -> None:
     do("create_model_version", "nonsense", "file:///a")
     do("get_model_version", "model", 1)
     do("get_model_version", "model", "2")
-    for number in (77, "nonsense", None, "1.5", 2**40):
+    for number in (77, "nonsense", None, "1.5", 2**40, " 1 ", "0_1", "-1"):
         do("get_model_version", "model", number)
         do("set_registered_model_alias", "model", "alias", number)
     do("update_model_version", "model", 1, "description")
@@ -404,6 +428,7 @@ TRACKING = (
     experiments,
     experiments_found,
     strange_experiments,
+    spelled_otherwise,
     runs,
     strange_runs,
     logged,
