@@ -155,12 +155,76 @@ CASES = (
         *(
             post(
                 "experiments/set-experiment-tag",
-                {"experiment_id": "${exp}", "key": f"mlflow.customView.{number}", "value": "{}"},
+                {"experiment_id": "${exp}", "key": f"mlflow.customView.view.v1.{number}", "value": "{}"},
                 rows=False,
             )
-            for number in range(60)
+            for number in (*range(52), 7)
+        ),
+        post(
+            "experiments/set-experiment-tag",
+            {"experiment_id": "${exp}", "key": "mlflow.customView.other", "value": "{}"},
+        ),
+        *(
+            post(
+                "experiments/create",
+                {
+                    "name": f"${{case}}-{count}",
+                    "tags": [
+                        {"key": f"mlflow.customView.view.v1.{number}", "value": "{}"}
+                        for number in range(count)
+                    ],
+                },
+            )
+            for count in (50, 51)
         ),
         _GET,
+    ),
+    case(
+        "experiments by other spellings of their IDs",
+        new_experiment(),
+        *(
+            step
+            for spelling in ("0_${exp}", " ${exp} ", "+${exp}", "0${exp}", "${exp}.0", "${exp}_")
+            for step in (
+                get("experiments/get", {"experiment_id": spelling}),
+                post("experiments/update", {"experiment_id": spelling, "new_name": "${case}-renamed"}),
+                ask("runs/search", {"experiment_ids": [spelling]}),
+                ask("logged-models/search", {"experiment_ids": [spelling]}),
+                ask(
+                    "experiments/search",
+                    {"max_results": 5, "filter": f"experiment_id = '{spelling}'"},
+                ),
+                ask(
+                    "experiments/search",
+                    {"max_results": 5, "filter": f"experiment_id IN ('{spelling}', '0')"},
+                ),
+                post("experiments/delete", {"experiment_id": spelling}),
+                post("experiments/restore", {"experiment_id": spelling}),
+            )
+        ),
+    ),
+    case(
+        "experiments are searched by their IDs",
+        new_experiment("one"),
+        new_experiment("two"),
+        *(
+            ask("experiments/search", {"max_results": 5, "filter": f"{condition} AND name LIKE '${{case}}%'"})
+            for condition in (
+                "experiment_id = '${one}'",
+                "experiment_id != '${one}'",
+                "experiment_id IN ('${one}', '${two}')",
+                "attribute.experiment_id not in ('${one}')",
+                "experiment_id = ${one}",
+                "experiment_id > '${one}'",
+                "experiment_id LIKE '${one}'",
+                "experiment_id IN (${one})",
+                "experiment_id = 'one'",
+                "experiment_id IN ('${one}', 'two')",
+                "creation_time > 1.5",
+                "creation_time > '1'",
+                "tags.team IS NULL",
+            )
+        ),
     ),
     case(
         "experiments are searched",

@@ -1,6 +1,6 @@
 """Runs: their life, and what is logged to them one at a time."""
 
-from tests.parity.cases import case, get, new_experiment, new_run, post
+from tests.parity.cases import ask, case, get, new_experiment, new_run, post
 
 _GET = get("runs/get", {"run_id": "${run}"})
 _NOBODY = "f" * 32
@@ -297,5 +297,32 @@ CASES = (
                 {"page_token": "${token}"},
             )
         ),
+    ),
+    case(
+        "metrics around zero",
+        new_experiment(),
+        new_run(),
+        # NaN is 0 to the tables.
+        post(
+            "runs/log-batch",
+            {
+                "run_id": "${run}",
+                "metrics": [
+                    {"key": "m", "value": value, "timestamp": 1, "step": 1} for value in ("NaN", 0.0, -1.0)
+                ],
+            },
+        ),
+        post("runs/log-metric", {"run_id": "${run}", "key": "zero", "value": 0, "timestamp": 1}),
+        post("runs/log-metric", {"run_id": "${run}", "key": "nan", "value": "NaN", "timestamp": 1}),
+        _GET,
+        *(get("metrics/get-history", {"run_id": "${run}", "metric_key": key}) for key in ("m", "zero")),
+        get("metrics/get-history", {"run_id": "${run}", "metric_key": "m", "max_results": 1}),
+        get("metrics/get-history-bulk-interval", {"run_ids": "${run}", "metric_key": "m", "max_results": 1}),
+        *(
+            ask("runs/search", {"experiment_ids": ["${exp}"], "filter": f"metrics.{key} {comparator} 0"})
+            for key in ("m", "zero", "nan")
+            for comparator in ("=", "!=", "<", "<=", ">", ">=")
+        ),
+        ask("runs/search", {"experiment_ids": ["${exp}"], "order_by": ["metrics.nan"]}),
     ),
 )
