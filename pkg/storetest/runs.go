@@ -110,6 +110,16 @@ func (s suite) createRun(t *testing.T) {
 		})
 		require.Equal(t, protos.ErrorCode_BAD_REQUEST, contract.AsError(err).Code)
 	})
+	t.Run("ErrSpelling", func(t *testing.T) {
+		id := s.experiment(t)
+		for _, spelling := range []string{"0_" + id, "\uff10" + id} { // Python's int takes them, no database does
+			_, err := create(&protos.CreateRun{ExperimentId: new(spelling)})
+			requireErrorf(t, err, protos.ErrorCode_BAD_REQUEST, "To databases, experiment_id is no number: '%s'", spelling)
+		}
+
+		_, err := create(&protos.CreateRun{ExperimentId: new(" +" + id + " ")})
+		require.NoError(t, err)
+	})
 	t.Run("ErrUnknownExperiment", func(t *testing.T) {
 		_, err := create(&protos.CreateRun{ExperimentId: new("4711")})
 		requireErrorf(t, err, protos.ErrorCode_RESOURCE_DOES_NOT_EXIST, "No Experiment with id=4711 exists")

@@ -391,6 +391,10 @@ func (s *Store) SetExperimentTag(
 			return err
 		}
 
+		if err := checkStoredID(request.GetExperimentId()); err != nil {
+			return err
+		}
+
 		if _, err := tx.Exec(tx.Dialect().Upsert(database.Upsert{
 			Table:   "experiment_tags",
 			Columns: []string{"key", "value", "experiment_id"},

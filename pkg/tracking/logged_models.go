@@ -265,6 +265,10 @@ func createLoggedModel(
 		return row, errExperimentInactive(experiment)
 	}
 
+	if err := checkStoredID(request.GetExperimentId()); err != nil {
+		return row, err
+	}
+
 	now := nowMillis()
 	row = schema.LoggedModel{
 		ModelID: modelIDPrefix + newHexID(), ExperimentID: experiment.ExperimentID, Name: name,

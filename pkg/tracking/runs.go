@@ -187,10 +187,8 @@ func createRun(tx *database.Tx, request *protos.CreateRun) (*protos.Run, error) 
 		return nil, errExperimentInactive(experiment)
 	}
 
-	if request.GetExperimentId() == "" {
-		// MLflow looks at the default experiment and then stores the empty id.
-		return nil, contract.Errorf(protos.ErrorCode_BAD_REQUEST,
-			"The run belongs to no experiment: experiment_id is empty")
+	if err := checkStoredID(request.GetExperimentId()); err != nil {
+		return nil, err
 	}
 
 	id := newHexID()

@@ -290,6 +290,17 @@ func parseExperimentID(text string) (int64, error) {
 	return id.Int64(), nil
 }
 
+// checkStoredID refuses an ID, one that parseExperimentID takes, that no database takes for a number:
+// where MLflow stores an experiment's ID with something else, it is as it was given. An empty one,
+// which stands for the default experiment until then, is none either.
+func checkStoredID(text string) error {
+	if text != "" && strings.Trim(text, "+-0123456789 \t\n\v\f\r") == "" {
+		return nil
+	}
+
+	return contract.Errorf(protos.ErrorCode_BAD_REQUEST, "To databases, experiment_id is no number: '%s'", text)
+}
+
 func errNoExperiment(id string) error {
 	return contract.Errorf(protos.ErrorCode_RESOURCE_DOES_NOT_EXIST, "No Experiment with id=%s exists", id)
 }

@@ -184,7 +184,9 @@ CASES = (
         new_experiment(),
         *(
             step
-            for spelling in ("0_${exp}", " ${exp} ", "+${exp}", "0${exp}", "${exp}.0", "${exp}_")
+            for number, spelling in enumerate(
+                ("0_${exp}", " ${exp} ", "+${exp}", "0${exp}", "${exp}.0", "${exp}_")
+            )
             for step in (
                 get("experiments/get", {"experiment_id": spelling}),
                 post("experiments/update", {"experiment_id": spelling, "new_name": "${case}-renamed"}),
@@ -198,6 +200,13 @@ CASES = (
                     "experiments/search",
                     {"max_results": 5, "filter": f"experiment_id IN ('{spelling}', '0')"},
                 ),
+                post("runs/create", {"experiment_id": spelling, "start_time": number, "run_name": "run"}),
+                post("logged-models", {"experiment_id": spelling, "name": "model"}),
+                post(
+                    "experiments/set-experiment-tag",
+                    {"experiment_id": spelling, "key": "key", "value": spelling},
+                ),
+                ask("experiments/delete-experiment-tag", {"experiment_id": spelling, "key": "key"}),
                 post("experiments/delete", {"experiment_id": spelling}),
                 post("experiments/restore", {"experiment_id": spelling}),
             )
