@@ -23,6 +23,10 @@ NATIVE = "native"
 # Only what the library means to export stays visible: its SQLite must not be taken for Python's.
 _EXPORTS = "{ global: Mlflow*; local: *; };\n"
 
+# SQLite calls fsync() unless it is told that fdatasync() is reliable. On ext4 what overwrites a file, a kept
+# journal or a write-ahead log, is then synced without a commit of the file system's own journal.
+_SQLITE = "-DHAVE_FDATASYNC=1"
+
 # setuptools-golang takes the compiler as one path and adds a flag for unresolved symbols that
 # zig's linker rejects and that nothing here needs. Go's own -g makes zig ignore the linker's -s.
 _WRAPPER = """\
@@ -122,6 +126,8 @@ def build_environment(source: Path, version: str, target: Target) -> dict[str, s
     }
     for variable in ("GOROOT", "CGO_CFLAGS", "CGO_CPPFLAGS", "CGO_CXXFLAGS", "CGO_LDFLAGS"):
         environment.pop(variable, None)
+    if target.platform == "linux":
+        environment["CGO_CPPFLAGS"] = _SQLITE
     # Go and zig keep their caches below HOME and stop without it.
     environment.setdefault("HOME", str(Path.home()))
     if target.goarch:
