@@ -5,7 +5,7 @@
 // when one closes a file, all locks of the process on that file are gone, the other's too. Both then
 // write at once, and rows that were acknowledged are lost.
 //
-// [Protect] replaces four of the system calls that SQLite makes:
+// [Protect] replaces five of the system calls that SQLite makes:
 //
 //   - fcntl takes open-file-description locks (Linux 3.15), which conflict with everyone else's locks,
 //     the process's own among them. They belong to what open returned, so all that SQLite takes on a
@@ -15,4 +15,6 @@
 //   - open takes up such a descriptor again, where there is one.
 //   - mmap keeps the index of a write-ahead log from forked children. A child's copies of the
 //     descriptors are closed when it is made: they would keep the locks when its parent has died.
+//   - openDirectory spares SQLite a sync: it syncs a journal's folder in each transaction, and a journal
+//     that is kept between transactions needs that once.
 package ofdlocks

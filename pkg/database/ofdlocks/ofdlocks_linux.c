@@ -24,6 +24,16 @@
 // Where probe() takes a lock: far from the bytes that SQLite locks, which end below 2^30 + 2^16.
 #define PROBE_OFFSET ((off_t)1 << 40)
 
+#define CANTOPEN 14 // SQLITE_CANTOPEN
+
+// A rollback journal whose entry in its folder is on disk. While it is open its inode's number can't
+// become another file's.
+struct journal {
+    int fd; // -1: none
+    dev_t device;
+    ino_t inode;
+};
+
 // A file that SQLite has open or that closed descriptors are kept of.
 struct file {
     struct file *next;
@@ -31,6 +41,7 @@ struct file {
     ino_t inode;
     int lock_fd; // the descriptor that all of SQLite's locks on the file are taken through
     int users;   // how many descriptors SQLite has open
+    struct journal journal;
 };
 
 // What is known of a descriptor, by its number.
@@ -54,17 +65,31 @@ static struct descriptor *known(int fd)
     return fd >= 0 && fd < capacity && descriptors[fd].file != NULL ? &descriptors[fd] : NULL;
 }
 
+static bool is(const struct stat *found, dev_t device, ino_t inode)
+{
+    return found->st_dev == device && found->st_ino == inode;
+}
+
 // is_of says whether the descriptor is still the file's: someone may have closed it behind our back.
 static bool is_of(int fd, const struct file *file)
 {
     struct stat found;
-    return fstat(fd, &found) == 0 && found.st_dev == file->device && found.st_ino == file->inode;
+    return fstat(fd, &found) == 0 && is(&found, file->device, file->inode);
 }
 
 static int set_lock(int fd, short type)
 {
     struct flock whole = {.l_type = type, .l_whence = SEEK_SET};
     return fcntl(fd, F_OFD_SETLK, &whole);
+}
+
+// drop closes a journal's descriptor. There are no locks on journals that could be lost.
+static void drop(struct journal *journal)
+{
+    struct stat found;
+    if (journal->fd >= 0 && fstat(journal->fd, &found) == 0 && is(&found, journal->device, journal->inode))
+        close(journal->fd);
+    journal->fd = -1;
 }
 
 // forget closes a parked descriptor for good.
@@ -114,7 +139,7 @@ static bool has_locks(const char *path)
 static struct file *find(const struct stat *wanted)
 {
     for (struct file *file = files; file != NULL; file = file->next)
-        if (file->device == wanted->st_dev && file->inode == wanted->st_ino)
+        if (is(wanted, file->device, file->inode))
             return file;
     return NULL;
 }
@@ -172,7 +197,8 @@ static bool adopt(int fd, int flags)
         file = calloc(1, sizeof *file);
         if (file == NULL)
             return false;
-        *file = (struct file){.next = files, .device = found.st_dev, .inode = found.st_ino, .lock_fd = fd};
+        *file = (struct file){
+            .next = files, .device = found.st_dev, .inode = found.st_ino, .lock_fd = fd, .journal = {.fd = -1}};
         files = file;
     }
     descriptors[fd] = (struct descriptor){.file = file, .access = flags & O_ACCMODE};
@@ -210,6 +236,7 @@ static int close_file(int fd)
     }
     closed->parked = true;
     if (--closed->file->users == 0) {
+        drop(&closed->file->journal);
         set_lock(closed->file->lock_fd, F_UNLCK); // as closing does; SQLite relies on it
         sweep();
     }
@@ -244,6 +271,50 @@ static int lock_file(int fd, int command, ...)
     return result;
 }
 
+static int (*sqlite_open_directory)(const char *path, int *fd);
+
+// database_of gives the file whose journal is at the path.
+static struct file *database_of(const char *path)
+{
+    struct stat found;
+    char *database = ends_in(path, "-journal") ? strndup(path, strlen(path) - strlen("-journal")) : NULL;
+    struct file *file = database != NULL && lstat(database, &found) == 0 ? find(&found) : NULL;
+    free(database);
+    return file;
+}
+
+// open_directory opens a file's folder for SQLite to sync it. It does so in each transaction, since the
+// journal may be new: one that is kept needs it once, and a folder that can't be opened SQLite leaves.
+static int open_directory(const char *path, int *fd)
+{
+    struct stat found;
+    enter();
+    struct file *file = database_of(path); // which SQLite has open, and locked against other writers
+    bool known = file != NULL && file->journal.fd >= 0 && lstat(path, &found) == 0 &&
+                 is(&found, file->journal.device, file->journal.inode);
+    leave();
+    if (known) {
+        *fd = -1;
+        return CANTOPEN;
+    }
+
+    int journal = file != NULL ? open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC) : -1;
+    int result = sqlite_open_directory(path, fd);
+    if (journal < 0)
+        return result;
+    if (result != 0 || fstat(journal, &found) != 0 || fsync(*fd) != 0) {
+        close(journal);
+        return result;
+    }
+    close(*fd);
+    *fd = -1;
+    enter();
+    drop(&file->journal);
+    file->journal = (struct journal){.fd = journal, .device = found.st_dev, .inode = found.st_ino};
+    leave();
+    return CANTOPEN;
+}
+
 // map_file keeps a mapping from children: it would keep the file open there, and with it the locks.
 static void *map_file(void *address, size_t length, int protection, int flags, int fd, off_t offset)
 {
@@ -266,6 +337,8 @@ static void abandon(void)
     for (int fd = 0; fd < capacity; fd++)
         if (descriptors[fd].file != NULL)
             forget(fd);
+    for (struct file *file = files; file != NULL; file = file->next)
+        drop(&file->journal);
     files = NULL;
     leave();
 }
@@ -281,6 +354,7 @@ struct sqlite3_vfs {
     void *pAppData;
     void (*methods[13])(void); // xOpen to xCurrentTimeInt64
     int (*xSetSystemCall)(struct sqlite3_vfs *, const char *name, system_call);
+    system_call (*xGetSystemCall)(struct sqlite3_vfs *, const char *name);
 };
 extern struct sqlite3_vfs *sqlite3_vfs_find(const char *name) __attribute__((weak));
 
@@ -294,10 +368,12 @@ bool ofdlocks_install(void)
         {"close", (system_call)close_file},
         {"fcntl", (system_call)lock_file},
         {"mmap", (system_call)map_file},
+        {"openDirectory", (system_call)open_directory},
     };
     struct sqlite3_vfs *vfs = sqlite3_vfs_find != NULL ? sqlite3_vfs_find("unix") : NULL;
     if (vfs == NULL || vfs->iVersion < 3 || pthread_atfork(enter, leave, abandon) != 0)
         return false;
+    sqlite_open_directory = (int (*)(const char *, int *))vfs->xGetSystemCall(vfs, "openDirectory");
     for (size_t i = 0; i < sizeof calls / sizeof *calls; i++)
         if (vfs->xSetSystemCall(vfs, calls[i].name, calls[i].replacement) != 0)
             return false;

@@ -97,19 +97,25 @@ func (o other) locked(start int64) bool {
 	return o.fcntl(ofdGetLock, syscall.Flock_t{Type: syscall.F_WRLCK, Start: start, Len: 1}) != syscall.F_UNLCK
 }
 
-// descriptors counts the process's descriptors of files whose path begins so.
-func descriptors(t *testing.T, path string) (found int) {
+// opens are the files of which the process has descriptors and whose path begins so.
+func opens(t *testing.T, path string) (found []string) {
 	t.Helper()
 	entries, err := os.ReadDir("/proc/self/fd")
 	require.NoError(t, err)
 	for _, entry := range entries {
 		target, err := os.Readlink("/proc/self/fd/" + entry.Name())
 		if err == nil && strings.HasPrefix(target, path) {
-			found++
+			found = append(found, target)
 		}
 	}
 
 	return found
+}
+
+func descriptors(t *testing.T, path string) int {
+	t.Helper()
+
+	return len(opens(t, path))
 }
 
 func TestLocks(t *testing.T) {
@@ -181,7 +187,7 @@ func TestClosing(t *testing.T) {
 			require.Zero(t, read(t, again))
 			require.NoError(t, again.Close())
 		}
-		require.Equal(t, 3, descriptors(t, file)) // db's, again's and python's
+		require.Equal(t, 4, descriptors(t, file)) // db's and its journal's, again's and python's
 		require.NoError(t, db.Close())
 		require.Equal(t, 3, descriptors(t, file))
 		require.NoError(t, python.file.Close())
@@ -196,6 +202,44 @@ func TestClosing(t *testing.T) {
 		require.NoError(t, db.Close())
 		require.NoFileExists(t, file+"-shm")
 		require.Zero(t, descriptors(t, file))
+	})
+}
+
+// TestJournal looks at which journal is taken for one whose folder was synced: the one that is kept open.
+func TestJournal(t *testing.T) {
+	t.Run("OK/Kept", func(t *testing.T) {
+		file := filepath.Join(t.TempDir(), "file.db")
+		db := database(t, file, "PERSIST")
+		for range 3 {
+			require.NoError(t, exec(db, "INSERT INTO entries VALUES (1)"))
+			require.Equal(t, []string{file + "-journal"}, opens(t, file+"-journal"))
+		}
+		require.NoError(t, db.Close())
+		require.Zero(t, descriptors(t, file))
+	})
+	t.Run("OK/RemovedByAnother", func(t *testing.T) {
+		file := filepath.Join(t.TempDir(), "file.db")
+		db := database(t, file, "PERSIST")
+		for entry := range 3 {
+			require.NoError(t, exec(db, "INSERT INTO entries VALUES (1)"))
+			require.Equal(t, []string{file + "-journal"}, opens(t, file+"-journal"))
+			require.NoError(t, os.Remove(file+"-journal"))
+			require.Equal(t, []string{file + "-journal (deleted)"}, opens(t, file+"-journal"))
+			require.Equal(t, entry+1, read(t, db))
+		}
+	})
+	t.Run("OK/EachDatabaseItsOwn", func(t *testing.T) {
+		folder := t.TempDir()
+		first, second := filepath.Join(folder, "first.db"), filepath.Join(folder, "second.db")
+		one, other := database(t, first, "PERSIST"), database(t, second, "PERSIST")
+		for _, db := range []*sql.DB{one, other, one} {
+			require.NoError(t, exec(db, "INSERT INTO entries VALUES (1)"))
+		}
+		require.Equal(t, []string{first + "-journal"}, opens(t, first+"-journal"))
+		require.Equal(t, []string{second + "-journal"}, opens(t, second+"-journal"))
+		require.NoError(t, one.Close())
+		require.Zero(t, descriptors(t, first))
+		require.Equal(t, []string{second + "-journal"}, opens(t, second+"-journal"))
 	})
 }
 
