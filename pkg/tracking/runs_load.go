@@ -43,12 +43,17 @@ type runPage struct {
 // newRunPage has runs without any data.
 func newRunPage(ids ...string) *runPage {
 	p := &runPage{
-		runs: make([]*protos.Run, len(ids)), places: make(map[string]int, len(ids)), ids: ids,
+		runs: make([]*protos.Run, len(ids)), places: make(map[string]int, len(ids)), ids: slices.Clone(ids),
 	}
 
 	for i, id := range ids {
 		p.runs[i] = &protos.Run{Data: &protos.RunData{}, Inputs: &protos.RunInputs{}, Outputs: &protos.RunOutputs{}}
 		p.places[id] = i
+	}
+
+	// Statements for any number of runs would each be prepared, and push others out.
+	for n := len(ids); n&(n-1) != 0 && n < maxRunsTogether; n++ {
+		p.ids = append(p.ids, ids[0])
 	}
 
 	return p
@@ -108,7 +113,11 @@ func (p *runPage) each(
 				return err
 			}
 
-			return add(p.runs[p.places[id]])
+			if place, ok := p.places[id]; ok {
+				return add(p.runs[place])
+			}
+
+			return nil // of a run whose ID the database takes for one of ours
 		},
 	}
 }
@@ -129,7 +138,12 @@ func (p *runPage) infos(tx *database.Tx) database.Selection {
 				return err
 			}
 
-			p.runs[p.places[row.RunUUID]].Info, err = runInfo(row)
+			place, ok := p.places[row.RunUUID]
+			if !ok && len(p.runs) > 1 {
+				return nil // the database takes its ID for one of ours
+			}
+
+			p.runs[place].Info, err = runInfo(row)
 
 			return err
 		},
@@ -303,6 +317,23 @@ func (p *runPage) outputModels(dialect database.Dialect) database.Selection {
 		func(run *protos.Run) error {
 			run.Outputs.ModelOutputs = append(run.Outputs.ModelOutputs,
 				&protos.ModelOutput{ModelId: new(id), Step: new(step)})
+
+			return nil
+		})
+}
+
+// inputModels selects what searches leave out.
+func (p *runPage) inputModels(dialect database.Dialect) database.Selection {
+	var (
+		id      string
+		columns = []any{&id}
+	)
+
+	return p.each(dialect, "destination_id", "FROM inputs WHERE source_type = 'RUN_INPUT' "+
+		"AND destination_type = 'MODEL_INPUT' AND", "source_id",
+		func() []any { return columns },
+		func(run *protos.Run) error {
+			run.Inputs.ModelInputs = append(run.Inputs.ModelInputs, &protos.ModelInput{ModelId: new(id)})
 
 			return nil
 		})

@@ -40,6 +40,7 @@ const (
 type Store struct {
 	db      *database.DB
 	options Options
+	runs    *runReader
 }
 
 // New makes a store on a database whose tables exist. It fails when the artifact root names a file
@@ -55,7 +56,7 @@ func New(db *database.DB, options Options) (*Store, error) {
 		options.MaxArtifactLocationLength = defaultMaxArtifactLocationLength
 	}
 
-	return &Store{db: db, options: options}, nil
+	return &Store{db: db, options: options, runs: &runReader{db: db}}, nil
 }
 
 // Initialize does what MLflow's store does when it is constructed: it refuses a database with
