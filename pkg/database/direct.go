@@ -30,10 +30,12 @@ func runDirect(ctx context.Context, tx *Tx, s step) error {
 	}
 
 	return tx.conn.Raw(func(driverConn any) error {
-		if s.row == nil {
+		if s.row == nil && (s.affected != nil || len(args) == 0) {
 			return execDirect(ctx, driverConn.(driver.ExecerContext), query, args, s) //nolint:forcetypeassert // see above
 		}
 
+		// SQLite's driver binds the values of a query in one call of C's, those of a statement in one each. A
+		// statement has run when its query begins.
 		return queryDirect(ctx, driverConn.(driver.QueryerContext), query, args, s) //nolint:forcetypeassert // see above
 	})
 }
@@ -55,6 +57,9 @@ func queryDirect(
 		return err
 	}
 	defer func() { err = errors.Join(err, rows.Close()) }()
+	if s.row == nil {
+		return nil
+	}
 	values := make([]driver.Value, len(rows.Columns()))
 	scan := func(dest ...any) error {
 		if len(dest) != len(values) {
