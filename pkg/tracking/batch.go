@@ -17,6 +17,7 @@ func (s *Store) LogBatch(ctx context.Context, request *protos.LogBatch) (*protos
 	}
 
 	id, metrics := request.GetRunId(), request.GetMetrics()
+	rows := newMetricRows(id, metrics)
 
 	if err := s.db.Write(ctx, func(tx *database.Tx) error {
 		experimentID, err := lockRunActive(tx, id)
@@ -28,7 +29,7 @@ func (s *Store) LogBatch(ctx context.Context, request *protos.LogBatch) (*protos
 			return err
 		}
 
-		if err := logMetrics(tx, id, metrics); err != nil {
+		if err := logMetrics(tx, id, rows); err != nil {
 			return err
 		}
 

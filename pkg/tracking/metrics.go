@@ -108,6 +108,9 @@ func (s *Store) LogMetric(ctx context.Context, request *protos.LogMetric) (*prot
 		DatasetDigest: request.DatasetDigest,
 	}
 
+	metrics := []*protos.Metric{logged}
+	rows := newMetricRows(id, metrics)
+
 	// With a model, MLflow looks at the run before it looks at the metric.
 	invalid := checkMetric(logged, "")
 	if invalid != nil && logged.GetModelId() == "" {
@@ -124,12 +127,11 @@ func (s *Store) LogMetric(ctx context.Context, request *protos.LogMetric) (*prot
 			return invalid
 		}
 
-		metrics := []*protos.Metric{logged}
 		if err := logModelMetrics(tx, id, experimentID, metrics); err != nil {
 			return err
 		}
 
-		return logMetrics(tx, id, metrics)
+		return logMetrics(tx, id, rows)
 	}); err != nil {
 		return nil, err
 	}
@@ -143,42 +145,49 @@ var (
 	latestMetricChanges = []string{"value", "timestamp", "step", "is_nan"}
 )
 
-// logMetrics adds points to a run that is known to be active and brings its latest metrics up to
-// date (SqlAlchemyStore._log_metrics). Points that are there already are left alone; they can't
-// be newer than the latest one.
-func logMetrics(tx *database.Tx, runID string, metrics []*protos.Metric) error {
-	if len(metrics) == 0 {
-		return nil
-	}
+// metricRows are the rows of points of one run, in the order of metricColumns. They are made before the
+// transaction, which other writers wait for.
+type metricRows struct {
+	history [][]any // metrics
+	latest  [][]any // latest_metrics: of each key the newest
+}
 
+func newMetricRows(runID string, metrics []*protos.Metric) metricRows {
 	var (
-		history = make([][]any, len(metrics))
-		latest  []metric
-		place   = make(map[string]int, len(metrics))
+		rows   = metricRows{history: make([][]any, len(metrics))}
+		newest []metric
+		place  = make(map[string]int, len(metrics))
 	)
 
 	for i, m := range metrics {
 		point := stored(m)
-		history[i] = point.row(runID)
+		rows.history[i] = point.row(runID)
 
 		switch j, known := place[point.key]; {
 		case !known:
-			place[point.key] = len(latest)
-			latest = append(latest, point)
-		case point.newer(latest[j]):
-			latest[j] = point
+			place[point.key] = len(newest)
+			newest = append(newest, point)
+			rows.latest = append(rows.latest, rows.history[i])
+		case point.newer(newest[j]):
+			newest[j], rows.latest[j] = point, rows.history[i]
 		}
+	}
+
+	return rows
+}
+
+// logMetrics adds points to a run that is known to be active and brings its latest metrics up to
+// date (SqlAlchemyStore._log_metrics). Points that are there already are left alone; they can't
+// be newer than the latest one.
+func logMetrics(tx *database.Tx, runID string, points metricRows) error {
+	if len(points.history) == 0 {
+		return nil
 	}
 
 	if err := database.ExecRowsLater(tx, func(rows int) string {
 		return tx.Dialect().InsertIgnore("metrics", metricColumns, metricKey, rows)
-	}, history); err != nil {
+	}, points.history); err != nil {
 		return fmt.Errorf("inserting metrics of run %s: %w", runID, err)
-	}
-
-	newest := make([][]any, len(latest))
-	for i, point := range latest {
-		newest[i] = point.row(runID)
 	}
 
 	if err := database.ExecRowsLater(tx, func(rows int) string {
@@ -190,12 +199,12 @@ func logMetrics(tx *database.Tx, runID string, metrics []*protos.Metric) error {
 			Rows:    rows,
 			When:    newerThanStored,
 		})
-	}, newest); err != nil {
+	}, points.latest); err != nil {
 		return fmt.Errorf("updating the latest metrics of run %s: %w", runID, err)
 	}
 
 	if tx.Dialect().FoldsKeys() {
-		return checkLatestKeys(tx, runID, newest)
+		return checkLatestKeys(tx, runID, points.latest)
 	}
 
 	return nil
