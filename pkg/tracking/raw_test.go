@@ -3,8 +3,10 @@
 package tracking_test
 
 import (
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/uuid"
@@ -36,17 +38,31 @@ func benchmarkDB(
 	}, func(_ *tracking.Store, runID string, n int64) error { return call(db, runID, n) })
 }
 
-// benchmarkRawWrite measures writes in groups of one transaction each.
+// benchmarkRawWrite measures writes in groups of one transaction each. Those of a group are to as many
+// runs, since callers wait for an answer before they write again.
 func benchmarkRawWrite(b *testing.B, write func(tx *database.Tx, runID string, n int64) error) {
 	b.Helper()
-	benchmarkDB(b, func(*testing.B, *database.DB) {}, func(db *database.DB, runID string, n int64) error {
+
+	var (
+		mu   sync.Mutex
+		runs []string
+	)
+
+	benchmarkDB(b, func(*testing.B, *database.DB) { runs = nil }, func(db *database.DB, runID string, n int64) error {
+		mu.Lock()
+		if !slices.Contains(runs, runID) {
+			runs = append(runs, runID)
+		}
+		mine := runs
+		mu.Unlock()
+
 		if n%rawGroup != 0 {
 			return nil
 		}
 
 		return db.Write(b.Context(), func(tx *database.Tx) error {
 			for i := range int64(rawGroup) {
-				if err := write(tx, runID, n-i); err != nil {
+				if err := write(tx, mine[i%int64(len(mine))], n-i); err != nil {
 					return err
 				}
 			}
