@@ -151,6 +151,15 @@ func TestPostgreSQLInsertsArrays(t *testing.T) {
 	})
 }
 
+func TestPostgreSQLLooksUpValues(t *testing.T) {
+	condition, args := database.PostgreSQL{}.AnyOf("run_uuid", []string{"a"})
+	require.Equal(t, "run_uuid = ?", condition)
+	require.Equal(t, []any{"a"}, args)
+	condition, args = database.PostgreSQL{}.AnyOf("run_uuid", []string{"a", "b"})
+	require.Equal(t, "run_uuid = ANY(?::varchar[])", condition)
+	require.Equal(t, []any{[]string{"a", "b"}}, args)
+}
+
 func TestDialectsMakeIndexes(t *testing.T) {
 	t.Parallel()
 

@@ -142,8 +142,13 @@ func (PostgreSQL) NullsLast(expression string, descending bool) string {
 }
 
 // AnyOf binds one array: a list of placeholders would be another statement to prepare for each
-// number of values.
+// number of values. A single value is compared: in an array the server expects ten until it sees them,
+// so that it plans each time anew, or reads the whole of a small table.
 func (PostgreSQL) AnyOf(column string, values []string) (condition string, args []any) {
+	if len(values) == 1 {
+		return column + " = ?", []any{values[0]}
+	}
+
 	return column + " = ANY(?::varchar[])", []any{values}
 }
 
