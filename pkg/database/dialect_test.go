@@ -1,6 +1,7 @@
 package database_test
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -152,12 +153,14 @@ func TestPostgreSQLInsertsArrays(t *testing.T) {
 }
 
 func TestPostgreSQLLooksUpValues(t *testing.T) {
-	condition, args := database.PostgreSQL{}.AnyOf("run_uuid", []string{"a"})
-	require.Equal(t, "run_uuid = ?", condition)
-	require.Equal(t, []any{"a"}, args)
-	condition, args = database.PostgreSQL{}.AnyOf("run_uuid", []string{"a", "b"})
+	condition, args := database.PostgreSQL{}.AnyOf("run_uuid", []string{"a", "b"})
+	require.Equal(t, "run_uuid IN (?, ?)", condition)
+	require.Equal(t, []any{"a", "b"}, args)
+
+	many := slices.Repeat([]string{"a"}, 17)
+	condition, args = database.PostgreSQL{}.AnyOf("run_uuid", many)
 	require.Equal(t, "run_uuid = ANY(?::varchar[])", condition)
-	require.Equal(t, []any{[]string{"a", "b"}}, args)
+	require.Equal(t, []any{many}, args)
 }
 
 func TestDialectsMakeIndexes(t *testing.T) {

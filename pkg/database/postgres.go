@@ -141,12 +141,15 @@ func (PostgreSQL) NullsLast(expression string, descending bool) string {
 	return expression
 }
 
+// fewValues is how many values are bound one by one.
+const fewValues = 16
+
 // AnyOf binds one array: a list of placeholders would be another statement to prepare for each
-// number of values. A single value is compared: in an array the server expects ten until it sees them,
-// so that it plans each time anew, or reads the whole of a small table.
+// number of values. Few values are bound one by one nevertheless: in an array the server expects ten until it
+// sees them, so that it plans each time anew, or reads the whole of a small table.
 func (PostgreSQL) AnyOf(column string, values []string) (condition string, args []any) {
-	if len(values) == 1 {
-		return column + " = ?", []any{values[0]}
+	if len(values) <= fewValues {
+		return portable{}.AnyOf(column, values)
 	}
 
 	return column + " = ANY(?::varchar[])", []any{values}
