@@ -3,7 +3,6 @@ package storetest
 import (
 	"context"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -133,60 +132,6 @@ func (s suite) createRun(t *testing.T) {
 func (s suite) getRun(t *testing.T) {
 	t.Helper()
 
-	t.Run("OKTogether", func(t *testing.T) {
-		alone := map[string]*protos.Run{"nobody": nil}
-		experiment := s.experiment(t)
-
-		for n := range 10 {
-			id := s.runIn(t, experiment)
-			_, err := s.LogBatch(t.Context(), &protos.LogBatch{
-				RunId:   new(id),
-				Metrics: []*protos.Metric{metric("z", float64(n), 2, 3), metric("a", -0.5, 0, -1)},
-				Params:  []*protos.Param{param("z", id), param("a", "")},
-				Tags:    []*protos.RunTag{runTag("z", id)},
-			})
-			require.NoError(t, err)
-
-			for kind, names := range map[string][2]string{"RUN_INPUT": {"MODEL_INPUT", "in"}, "RUN_OUTPUT": {"MODEL_OUTPUT", "out"}} {
-				s.exec(t, "INSERT INTO inputs (input_uuid, source_type, source_id, destination_type, destination_id, step) "+
-					"VALUES (?, ?, ?, ?, ?, ?)", names[1]+id, kind, id, names[0], names[1]+id, n)
-			}
-
-			alone[id] = s.get(t, id)
-		}
-
-		type reading struct {
-			id  string
-			run *protos.Run
-			err error
-		}
-
-		var (
-			readers  sync.WaitGroup
-			readings = make(chan reading, 8*len(alone))
-		)
-
-		for range 8 {
-			for id := range alone {
-				readers.Go(func() {
-					response, err := s.GetRun(t.Context(), &protos.GetRun{RunId: new(id)})
-					readings <- reading{id, response.GetRun(), err}
-				})
-			}
-		}
-
-		readers.Wait()
-		close(readings)
-
-		for found := range readings {
-			if alone[found.id] == nil {
-				requireErrorf(t, found.err, protos.ErrorCode_RESOURCE_DOES_NOT_EXIST, "Run with id=nobody not found")
-			} else {
-				require.NoError(t, found.err)
-				requireMessage(t, alone[found.id], found.run)
-			}
-		}
-	})
 	t.Run("OK", func(t *testing.T) {
 		id := s.run(t)
 		_, err := s.LogBatch(t.Context(), &protos.LogBatch{
