@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterator
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
+from sqlalchemy.orm import Session
+
 # What MLflow's code takes from Python's own modules, and tests replace there.
 _CLOCK, _IDS = time.time, uuid.uuid4
 
@@ -46,6 +48,7 @@ class Insides:
         return (
             time.time is _CLOCK
             and uuid.uuid4 is _IDS
+            and _SESSIONS.are_same(Session)
             and not listeners.before_cursor_execute
             and not listeners.after_cursor_execute
             and self._members.isdisjoint(vars(store))
@@ -67,6 +70,14 @@ class _Named:
             return self._get(holder) == self._values
         except (AttributeError, KeyError):
             return False
+
+
+# A failure that is put into SQLAlchemy is to be MLflow's.
+_SESSIONS = _Named(
+    operator.attrgetter,
+    Session,
+    {"add", "add_all", "close", "commit", "delete", "execute", "flush", "get", "merge", "query", "rollback"},
+)
 
 
 class _Walk:

@@ -20,6 +20,8 @@ from mlflow.exceptions import MlflowException
 from mlflow.store.model_registry import sqlalchemy_store as mlflows_registry
 from mlflow.store.tracking import sqlalchemy_store as mlflows_tracking
 from mlflow.utils import validation
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
 
 from mlflow_go.store.model_registry import ModelRegistryStore
 from mlflow_go.store.tracking import TrackingStore
@@ -110,6 +112,16 @@ def test_sessions(store: TrackingStore, run: str, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(store, "ManagedSessionMaker", sessions)
     store.get_run(run)
     sessions.assert_called_once_with()
+
+
+def test_failure_of_the_database(store: TrackingStore, run: str) -> None:
+    lost = OperationalError("COMMIT", None, Exception("the connection is lost"))
+    with (
+        mock.patch.object(Session, "commit", side_effect=lost),
+        pytest.raises(MlflowException, match="the connection is lost"),
+    ):
+        store.set_tag(run, RunTag("tag", "value"))
+    assert "tag" not in store.get_run(run).data.tags
 
 
 def test_limit(store: TrackingStore, run: str, monkeypatch: pytest.MonkeyPatch) -> None:
