@@ -13,15 +13,20 @@ const runsPerStatement = 500
 
 // loadRuns reads runs by their IDs, which must exist, in that order, with their latest metrics,
 // params, tags, datasets and output models. That takes six statements for every 500 runs, whatever
-// was logged to them. Input models aren't read: MLflow leaves them out of searches.
+// was logged to them, and ends the transaction. Input models aren't read: MLflow leaves them out of searches.
 func loadRuns(tx *database.Tx, ids []string) ([]*protos.Run, error) {
 	runs := make([]*protos.Run, 0, len(ids))
 
 	for piece := range slices.Chunk(ids, runsPerStatement) {
 		page := newRunPage(piece...)
 
+		read := tx.Select
+		if len(runs)+len(piece) == len(ids) {
+			read = tx.SelectLast
+		}
+
 		selections := append(database.Planned(tx.Dialect().PlanLookUps()), page.everything(tx)...)
-		if err := tx.Select(selections...); err != nil {
+		if err := read(selections...); err != nil {
 			return nil, fmt.Errorf("reading runs: %w", err)
 		}
 
