@@ -128,15 +128,18 @@ def new_run(message: Any) -> Run:
 
 def run(message: Any) -> Run:
     """Make a run (``SqlAlchemyStore.get_run``). Those that a search finds have no input models."""
-    inputs = message.inputs
+    datasets = message.inputs.dataset_inputs
+    models = message.inputs.model_inputs
+    outputs = message.outputs.model_outputs
     return Run(
         run_info(message.info),
         _run_data(message.data),
+        # Most runs have none of these. To look into an empty field takes as long as to read a metric.
         RunInputs(
-            [_dataset_input(m) for m in inputs.dataset_inputs],
-            [LoggedModelInput(m.model_id) for m in inputs.model_inputs],
+            [_dataset_input(m) for m in datasets] if datasets else [],
+            [LoggedModelInput(m.model_id) for m in models] if models else [],
         ),
-        RunOutputs([LoggedModelOutput(m.model_id, m.step) for m in message.outputs.model_outputs]),
+        RunOutputs([LoggedModelOutput(m.model_id, m.step) for m in outputs] if outputs else []),
     )
 
 
