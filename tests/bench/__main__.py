@@ -90,6 +90,7 @@ class Load:
         return [
             *(str(self._program), "-base", url, "-ops", operations, "-c", str(self.asked.clients)),
             *("-d", f"{self.asked.seconds}s", "-seed-runs", str(self.asked.seed_runs), "-seed-traces", "0"),
+            f"-distinct={str(self.asked.distinct).lower()}",
         ]
 
 
@@ -186,6 +187,9 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=int(os.environ.get("MLFLOW_GO_BENCH_SECONDS", "8")))
     parser.add_argument("--seed-runs", type=int, default=int(os.environ.get("MLFLOW_GO_BENCH_RUNS", "10000")))
     parser.add_argument("--settle", type=int, default=10, help="seconds before idle memory is read")
+    parser.add_argument(
+        "--distinct", action="store_true", help="have no two clients ask the same, which ours answers at once"
+    )
     parser.add_argument("--no-raw", action="store_true", help="leave the raw limit out")
     parser.add_argument("--no-earlier", action="store_true", help="leave mlflow-go-backend out")
     arguments = parser.parse_args()
