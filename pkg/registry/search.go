@@ -50,8 +50,9 @@ func (s *Store) SearchRegisteredModels(
 	statement, args := s.searchModels(contract.CallerFrom(ctx).ActiveWorkspace(), wanted, maxResults+1)
 
 	return database.Read(ctx, s.db, func(tx *database.Tx) (*protos.SearchRegisteredModels_Response, error) {
-		found, err := database.Query(tx, scanModel, statement, args...)
-		if err != nil {
+		var found []*model
+		if err := tx.Select(append(plannedJoins(tx.Dialect()),
+			database.Collect(&found, scanModel, statement, args...))...); err != nil {
 			return nil, fmt.Errorf("searching registered models: %w", err)
 		}
 
@@ -60,6 +61,12 @@ func (s *Store) SearchRegisteredModels(
 
 		return response, s.completeModels(tx, response.GetRegisteredModels())
 	})
+}
+
+// plannedJoins has the rest of a transaction join models, versions and tags as many of them ask for.
+func plannedJoins(dialect database.Dialect) []database.Selection {
+	return database.Planned(dialect.PlanJoins(
+		"registered_models", "registered_model_tags", "model_versions", "model_version_tags"))
 }
 
 // pageOf is the page of what a query found: one more than asked for tells that there is another
@@ -151,7 +158,7 @@ func (s *Store) completeModels(tx *database.Tx, models []*model) error {
 	latestOf := append(slices.Clone(args), tx.Workspace())
 	versions := latestVersions(dialect, len(models), "m.name, m.current_stage")
 
-	selections := append(database.Planned(dialect.PlanJoins("model_versions")),
+	selections := []database.Selection{
 		selectModelTags("SELECT o.name, "+dialect.Quote(keyColumn)+", value"+
 			ofModels(dialect, "registered_model_tags", len(models)), args,
 			func(name string, tag *protos.RegisteredModelTag) { of(name).Tags = append(of(name).GetTags(), tag) }),
@@ -160,7 +167,7 @@ func (s *Store) completeModels(tx *database.Tx, models []*model) error {
 				of(name).Aliases = append(of(name).GetAliases(), alias)
 			}),
 		database.Collect(&latest, scanLatest, versions, latestOf...),
-	)
+	}
 	if err := tx.Select(selections...); err != nil {
 		return fmt.Errorf("reading what belongs to registered models: %w", err)
 	}
@@ -198,8 +205,9 @@ func (s *Store) SearchModelVersions(
 	statement, args := s.searchVersions(contract.CallerFrom(ctx).ActiveWorkspace(), wanted, maxResults+1)
 
 	return database.Read(ctx, s.db, func(tx *database.Tx) (*protos.SearchModelVersions_Response, error) {
-		found, err := database.Query(tx, scanVersion, statement, args...)
-		if err != nil {
+		var found []version
+		if err := tx.Select(append(plannedJoins(tx.Dialect()),
+			database.Collect(&found, scanVersion, statement, args...))...); err != nil {
 			return nil, fmt.Errorf("searching model versions: %w", err)
 		}
 
