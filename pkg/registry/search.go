@@ -158,7 +158,7 @@ func (s *Store) completeModels(tx *database.Tx, models []*model) error {
 	latestOf := append(slices.Clone(args), tx.Workspace())
 	versions := latestVersions(dialect, len(models), "m.name, m.current_stage")
 
-	selections := []database.Selection{
+	if err := tx.Select(
 		selectModelTags("SELECT o.name, "+dialect.Quote(keyColumn)+", value"+
 			ofModels(dialect, "registered_model_tags", len(models)), args,
 			func(name string, tag *protos.RegisteredModelTag) { of(name).Tags = append(of(name).GetTags(), tag) }),
@@ -167,8 +167,7 @@ func (s *Store) completeModels(tx *database.Tx, models []*model) error {
 				of(name).Aliases = append(of(name).GetAliases(), alias)
 			}),
 		database.Collect(&latest, scanLatest, versions, latestOf...),
-	}
-	if err := tx.Select(selections...); err != nil {
+	); err != nil {
 		return fmt.Errorf("reading what belongs to registered models: %w", err)
 	}
 

@@ -137,12 +137,8 @@ func (r *runReader) together(ctx context.Context, ids []string) (runs []*protos.
 
 	return database.Read(ctx, r.db, func(tx *database.Tx) ([]*protos.Run, error) {
 		page := newRunPage(ids...)
+
 		selections := append(page.everything(tx), page.inputModels(tx.Dialect()))
-
-		if len(ids) > 1 {
-			selections = append(database.Planned(tx.Dialect().PlanLookUps()), selections...)
-		}
-
 		if err := tx.SelectLast(selections...); err != nil {
 			return nil, fmt.Errorf("reading the runs %q: %w", ids, err)
 		}

@@ -25,8 +25,7 @@ func loadRuns(tx *database.Tx, ids []string) ([]*protos.Run, error) {
 			read = tx.SelectLast
 		}
 
-		selections := append(database.Planned(tx.Dialect().PlanLookUps()), page.everything(tx)...)
-		if err := read(selections...); err != nil {
+		if err := read(page.everything(tx)...); err != nil {
 			return nil, fmt.Errorf("reading runs: %w", err)
 		}
 
@@ -66,12 +65,17 @@ func newRunPage(ids ...string) *runPage {
 
 // everything selects the runs themselves and all that was logged to them.
 func (p *runPage) everything(tx *database.Tx) []database.Selection {
-	dialect := tx.Dialect()
+	var (
+		dialect    = tx.Dialect()
+		selections []database.Selection
+	)
 
-	return []database.Selection{
-		p.infos(tx), p.latestMetrics(dialect), p.params(dialect), p.tags(dialect), p.datasets(dialect),
-		p.outputModels(dialect),
+	if len(p.runs) > 1 {
+		selections = database.Planned(dialect.PlanLookUps())
 	}
+
+	return append(selections, p.infos(tx), p.latestMetrics(dialect), p.params(dialect), p.tags(dialect),
+		p.datasets(dialect), p.outputModels(dialect))
 }
 
 // complete does what needs more than one of the selections.
@@ -89,31 +93,23 @@ func (p *runPage) complete() {
 func (p *runPage) each(
 	dialect database.Dialect, columns, from, owner string, next func() []any, add func(run *protos.Run) error,
 ) database.Selection {
-	condition, args := dialect.AnyOf(owner, p.ids)
-	rest := " " + from + " " + condition
-
-	if len(p.runs) == 1 {
-		return database.Selection{
-			Statement: database.Statement{Query: "SELECT " + columns + rest, Args: args},
-			Row: func(scan func(...any) error) error {
-				if err := scan(next()...); err != nil {
-					return err
-				}
-
-				return add(p.runs[0])
-			},
-		}
-	}
-
 	var (
-		id    string
-		dests = []any{&id}
+		condition, args = dialect.AnyOf(owner, p.ids)
+		id              = p.ids[0] // of one run, whose rows don't say it
+		owners          []any
 	)
 
+	if len(p.runs) > 1 {
+		columns = owner + ", " + columns
+		owners = []any{&id}
+	}
+
+	dests := slices.Clone(owners)
+
 	return database.Selection{
-		Statement: database.Statement{Query: "SELECT " + owner + ", " + columns + rest, Args: args},
+		Statement: database.Statement{Query: "SELECT " + columns + " " + from + " " + condition, Args: args},
 		Row: func(scan func(...any) error) error {
-			dests = append(dests[:1], next()...)
+			dests = append(dests[:len(owners)], next()...)
 			if err := scan(dests...); err != nil {
 				return err
 			}
