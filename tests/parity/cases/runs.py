@@ -1,9 +1,19 @@
 """Runs: their life, and what is logged to them one at a time."""
 
+from collections.abc import Iterable
+from typing import Any
+
 from tests.parity.cases import ask, case, get, new_experiment, new_run, post
+from tests.parity.twins import Step
 
 _GET = get("runs/get", {"run_id": "${run}"})
 _NOBODY = "f" * 32
+
+
+def _log_points(points: Iterable[dict[str, Any]]) -> Step:
+    """Log points of the metric m."""
+    return post("runs/log-batch", {"run_id": "${run}", "metrics": [{"key": "m"} | point for point in points]})
+
 
 CASES = (
     case(
@@ -264,15 +274,8 @@ CASES = (
         "metric history in pages",
         new_experiment(),
         new_run(),
-        post(
-            "runs/log-batch",
-            {
-                "run_id": "${run}",
-                "metrics": [
-                    {"key": "m", "value": (step * 7) % 5, "timestamp": 1000 - step, "step": step % 4}
-                    for step in range(25)
-                ],
-            },
+        _log_points(
+            {"value": (step * 7) % 5, "timestamp": 1000 - step, "step": step % 4} for step in range(25)
         ),
         get("metrics/get-history", {"run_id": "${run}", "metric_key": "m"}),
         get(
@@ -303,15 +306,7 @@ CASES = (
         new_experiment(),
         new_run(),
         # NaN is 0 to the tables. Given before the 0, PostgreSQL keeps it there, and SQLite's index doesn't.
-        post(
-            "runs/log-batch",
-            {
-                "run_id": "${run}",
-                "metrics": [
-                    {"key": "m", "value": value, "timestamp": 1, "step": 1} for value in (0.0, "NaN", -1.0)
-                ],
-            },
-        ),
+        _log_points({"value": value, "timestamp": 1, "step": 1} for value in (0.0, "NaN", -1.0)),
         post("runs/log-metric", {"run_id": "${run}", "key": "zero", "value": 0, "timestamp": 1}),
         post("runs/log-metric", {"run_id": "${run}", "key": "nan", "value": "NaN", "timestamp": 1}),
         _GET,
