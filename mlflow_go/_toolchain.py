@@ -25,7 +25,9 @@ _EXPORTS = "{ global: Mlflow*; local: *; };\n"
 
 # SQLite calls fsync() unless it is told that fdatasync() is reliable. On ext4 what overwrites a file, a kept
 # journal or a write-ahead log, is then synced without a commit of the file system's own journal.
-_SQLITE = "-DHAVE_FDATASYNC=1"
+# Unless plans are to be stable (QPSG), it plans a prepared statement anew whenever its values are cleared, as
+# the driver does each time, if one of them could matter to the plan: a third of a get-by-alias was that.
+_SQLITE = "-DHAVE_FDATASYNC=1 -DSQLITE_ENABLE_QPSG=1"
 
 # setuptools-golang takes the compiler as one path and adds a flag for unresolved symbols that
 # zig's linker rejects and that nothing here needs. Go's own -g makes zig ignore the linker's -s.
