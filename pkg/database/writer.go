@@ -30,6 +30,11 @@ const keepInMemory = "PRAGMA temp_store = MEMORY"
 // only. The next group grows meanwhile, so that hardly anything is lost.
 const gap = 16
 
+// straggle is what part of the time that the last group took the next waits for as many as were in that one:
+// clients that were just answered come back one after the other, and the first of them would have a commit of
+// its own.
+const straggle = 8
+
 // writer shares SQLite's one writing connection. Who finds it free leads: opens a transaction, runs
 // its function, then gives each who came meanwhile a turn in a savepoint, commits, and only then lets
 // them know. The first of those who wait leads next. Everyone's function runs on their own goroutine,
@@ -40,6 +45,14 @@ type writer struct {
 	conn *sql.Conn // the leader's
 	// close disconnects the writer once nobody uses it any more.
 	close func() error
+
+	// arrival has a token when somebody has come since the leader looked.
+	arrival chan struct{}
+	// What follows is the leader's: how many the last group was and how long it took, and what says that it is too
+	// late to wait for more.
+	size int
+	took time.Duration
+	late <-chan time.Time
 
 	mu    sync.Mutex // guards what follows
 	led   bool
@@ -101,7 +114,7 @@ func (db *DB) startWriter(ctx context.Context) error {
 		return errors.Join(fmt.Errorf("setting up the SQLite writer: %w", err), conn.Close())
 	}
 	ctx = context.WithoutCancel(ctx) // what is opened is closed, whoever has left
-	db.writer = &writer{db: db, conn: conn, close: func() error {
+	db.writer = &writer{db: db, conn: conn, arrival: make(chan struct{}, 1), close: func() error {
 		return errors.Join(removeJournal(ctx, conn), conn.Close())
 	}}
 
@@ -149,6 +162,11 @@ func (w *writer) join(m *member) (leads bool) {
 	m.orders, m.report = make(chan order, 1), make(chan error, 1)
 	w.queue = append(w.queue, m)
 
+	select {
+	case w.arrival <- struct{}{}:
+	default:
+	}
+
 	return false
 }
 
@@ -172,8 +190,27 @@ func (w *writer) take() *member {
 	return nil
 }
 
+// nextFor takes the next for a group of a size. It waits a while for who was in the last group.
+func (w *writer) nextFor(size int) *member {
+	for {
+		m := w.next()
+		if m != nil || size >= w.size {
+			return m
+		}
+		if w.late == nil {
+			w.late = time.After(w.took / straggle)
+		}
+		select {
+		case <-w.arrival:
+		case <-w.late:
+			return nil
+		}
+	}
+}
+
 // resign has the next one lead, after a pause.
 func (w *writer) resign(pause time.Duration) {
+	w.late = nil
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if m := w.take(); m != nil {
@@ -214,7 +251,7 @@ func (w *writer) lead(leader *member) (hooks []func(), err error) {
 	}
 	var broken error
 	for broken == nil && len(followers) < maxGroup-1 {
-		m := w.next()
+		m := w.nextFor(len(followers) + 1)
 		if m == nil {
 			break
 		}
@@ -237,6 +274,7 @@ func (w *writer) lead(leader *member) (hooks []func(), err error) {
 		}
 	}
 	open = false
+	w.size, w.took = len(followers)+1, time.Since(locked)
 
 	return leader.hooks, leader.outcome
 }
