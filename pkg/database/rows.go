@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"slices"
+	"sync"
 )
 
 // Read runs a read transaction that gives a result.
@@ -88,9 +89,61 @@ func QueryRow[T any](
 // maxRowsPerStatement keeps statements of a size that every database takes (SQL Server's limit).
 const maxRowsPerStatement = 1000
 
+// maxRowsKept is up to how many rows a statement's text is kept: to make one of ten rows takes as long as to
+// run it does for three.
+const maxRowsKept = 100
+
+// RowStatement is a statement for a number of rows, which [ExecRows] runs. It belongs into a variable of a package,
+// since it remembers its texts.
+type RowStatement struct {
+	text func(d Dialect, rows int) string
+	kept sync.Map // textKey → string
+}
+
+type textKey struct {
+	dialect string
+	rows    int
+}
+
+// InsertRows adds rows.
+func InsertRows(table string, columns []string) *RowStatement {
+	return &RowStatement{text: func(d Dialect, rows int) string { return d.Insert(table, columns, rows) }}
+}
+
+// InsertNewRows adds the rows whose key isn't there.
+func InsertNewRows(table string, columns, key []string) *RowStatement {
+	return &RowStatement{text: func(d Dialect, rows int) string { return d.InsertIgnore(table, columns, key, rows) }}
+}
+
+// UpsertRows adds or changes rows; how many doesn't come from u.
+func UpsertRows(u Upsert) *RowStatement {
+	return &RowStatement{text: func(d Dialect, rows int) string {
+		u := u
+		u.Rows = rows
+
+		return d.Upsert(u)
+	}}
+}
+
+func (s *RowStatement) of(d Dialect, rows int) string {
+	if rows > maxRowsKept {
+		return s.text(d, rows)
+	}
+
+	key := textKey{d.Name(), rows}
+	if text, ok := s.kept.Load(key); ok {
+		return text.(string) //nolint:forcetypeassert // only strings are stored
+	}
+
+	text := s.text(d, rows)
+	s.kept.Store(key, text)
+
+	return text
+}
+
 // ExecRows runs a statement of many rows, in as many pieces as the database's limit on parameters
 // asks for. Each row has the same number of values; it says how many rows were changed.
-func ExecRows(tx *Tx, statement func(rows int) string, rows [][]any) (changed int64, err error) {
+func ExecRows(tx *Tx, statement *RowStatement, rows [][]any) (changed int64, err error) {
 	err = inPieces(tx, statement, rows, func(text string, args ...any) error {
 		n, err := tx.Exec(text, args...)
 		changed += n
@@ -102,22 +155,21 @@ func ExecRows(tx *Tx, statement func(rows int) string, rows [][]any) (changed in
 }
 
 // ExecRowsLater is ExecRows for rows whose number nobody waits for ([Tx.Later]).
-func ExecRowsLater(tx *Tx, statement func(rows int) string, rows [][]any) error {
+func ExecRowsLater(tx *Tx, statement *RowStatement, rows [][]any) error {
 	return inPieces(tx, statement, rows, tx.Later)
 }
 
-func inPieces(
-	tx *Tx, statement func(rows int) string, rows [][]any, exec func(text string, args ...any) error,
-) error {
+func inPieces(tx *Tx, statement *RowStatement, rows [][]any, exec func(text string, args ...any) error) error {
 	if len(rows) == 0 {
 		return nil
 	}
 
-	size := min(tx.Dialect().MaxParameters()/len(rows[0]), maxRowsPerStatement)
+	dialect := tx.Dialect()
+	size := min(dialect.MaxParameters()/len(rows[0]), maxRowsPerStatement)
 
 	for piece := range slices.Chunk(rows, size) {
 		if len(piece) > 1 {
-			if many, args, ok := tx.Dialect().Many(statement(1), piece); ok {
+			if many, args, ok := dialect.Many(statement.of(dialect, 1), piece); ok {
 				if err := exec(many, args...); err != nil {
 					return err
 				}
@@ -131,7 +183,7 @@ func inPieces(
 			args = append(args, row...)
 		}
 
-		if err := exec(statement(len(piece)), args...); err != nil {
+		if err := exec(statement.of(dialect, len(piece)), args...); err != nil {
 			return err
 		}
 	}

@@ -39,7 +39,6 @@ type statements struct {
 	insertModel, setModelTag, deleteModelTag                 string
 	insertVersion, setVersionTag, deleteVersionTag           string
 	setAlias                                                 string
-	insertModelTags, insertVersionTags                       func(rows int) string
 }
 
 const (
@@ -50,7 +49,9 @@ const (
 
 var (
 	modelTagColumns   = []string{workspaceColumn, nameColumn, keyColumn, "value"}
+	modelTagsInsert   = database.InsertRows("registered_model_tags", modelTagColumns)
 	versionTagColumns = []string{workspaceColumn, nameColumn, versionColumn, keyColumn, "value"}
+	versionTagsInsert = database.InsertRows("model_version_tags", versionTagColumns)
 	aliasColumns      = []string{workspaceColumn, nameColumn, "alias", versionColumn}
 )
 
@@ -92,10 +93,6 @@ func newStatements(d database.Dialect) statements {
 			workspaceColumn, nameColumn, versionColumn, creationColumn, updateColumn, "description", "current_stage", "source",
 			"storage_location", "run_id", "run_link", "status",
 		}, 1),
-		insertModelTags: func(rows int) string { return d.Insert("registered_model_tags", modelTagColumns, rows) },
-		insertVersionTags: func(rows int) string {
-			return d.Insert("model_version_tags", versionTagColumns, rows)
-		},
 		latestOfModel: latestVersions(d, 1, "l.first_version"),
 		promptTag:     "SELECT value FROM registered_model_tags" + ofModel + " AND " + key + " = ?",
 	}

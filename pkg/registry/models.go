@@ -54,7 +54,7 @@ func (s *Store) CreateRegisteredModel(
 			rows[i] = []any{tx.Workspace(), name, tag.GetKey(), tag.GetValue()}
 		}
 
-		if err := database.ExecRowsLater(tx, s.sql.insertModelTags, rows); err != nil {
+		if err := database.ExecRowsLater(tx, modelTagsInsert, rows); err != nil {
 			return fmt.Errorf("inserting tags of a registered model: %w", err)
 		}
 

@@ -57,9 +57,7 @@ func fill(t *testing.T, db *database.DB, name string, models, versions int, isPr
 			{"registered_model_tags", modelTagColumns, modelTags},
 			{"model_version_tags", versionTagColumns, versionTags},
 		} {
-			if _, err := database.ExecRows(tx, func(rows int) string {
-				return tx.Dialect().Insert(table.name, table.columns, rows)
-			}, table.rows); err != nil {
+			if _, err := database.ExecRows(tx, database.InsertRows(table.name, table.columns), table.rows); err != nil {
 				return err
 			}
 		}

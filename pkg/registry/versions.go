@@ -57,7 +57,7 @@ func (s *Store) CreateModelVersion(
 			rows[i] = []any{tx.Workspace(), name, number, tag.GetKey(), tag.GetValue()}
 		}
 
-		if err := database.ExecRowsLater(tx, s.sql.insertVersionTags, rows); err != nil {
+		if err := database.ExecRowsLater(tx, versionTagsInsert, rows); err != nil {
 			return nil, fmt.Errorf("inserting tags of a version of model %s: %w", name, err)
 		}
 

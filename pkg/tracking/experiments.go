@@ -14,6 +14,8 @@ import (
 	"github.com/mlflow/mlflow-go/pkg/uri"
 )
 
+var experimentTagsInsert = database.InsertRows("experiment_tags", []string{"key", "value", "experiment_id"})
+
 const experimentColumns = "experiment_id, name, artifact_location, lifecycle_stage, creation_time, last_update_time, " +
 	"workspace"
 
@@ -195,9 +197,7 @@ func (s *Store) createExperiment(
 		rows[i] = []any{tag.GetKey(), tag.GetValue(), id}
 	}
 
-	if _, err := database.ExecRows(tx, func(rows int) string {
-		return tx.Dialect().Insert("experiment_tags", []string{"key", "value", "experiment_id"}, rows)
-	}, rows); err != nil {
+	if _, err := database.ExecRows(tx, experimentTagsInsert, rows); err != nil {
 		return 0, fmt.Errorf("inserting tags of experiment %d: %w", id, err)
 	}
 

@@ -32,10 +32,18 @@ var (
 		"dataset_uuid", "experiment_id", "name", "digest", "dataset_source_type", "dataset_source", "dataset_schema",
 		"dataset_profile",
 	}
-	datasetKey      = []string{"experiment_id", "name", "digest"}
-	inputColumns    = []string{"input_uuid", "source_type", "source_id", "destination_type", "destination_id"}
-	inputKey        = []string{"source_type", "source_id", "destination_type", "destination_id"}
-	inputTagColumns = []string{"input_uuid", "name", "value"}
+	datasetsInsert = database.InsertNewRows("datasets", datasetColumns, []string{"experiment_id", "name", "digest"})
+
+	inputColumns = []string{"input_uuid", "source_type", "source_id", "destination_type", "destination_id"}
+	inputsInsert = database.InsertRows("inputs", inputColumns)
+	inputsUpsert = database.UpsertRows(database.Upsert{
+		Table:   "inputs",
+		Columns: inputColumns,
+		Key:     []string{"source_type", "source_id", "destination_type", "destination_id"},
+		Update:  []string{"input_uuid"},
+	})
+	outputsInsert   = database.InsertRows("inputs", append(slices.Clip(inputColumns), "step"))
+	inputTagsInsert = database.InsertRows("input_tags", []string{"input_uuid", "name", "value"})
 )
 
 // LogInputs links datasets and logged models to an active run as what it was given
@@ -117,11 +125,7 @@ func logModelInputs(tx *database.Tx, runID string, models []*protos.ModelInput) 
 		}
 	}
 
-	if _, err := database.ExecRows(tx, func(rows int) string {
-		return tx.Dialect().Upsert(database.Upsert{
-			Table: "inputs", Columns: inputColumns, Key: inputKey, Update: []string{"input_uuid"}, Rows: rows,
-		})
-	}, rows); err != nil {
+	if _, err := database.ExecRows(tx, inputsUpsert, rows); err != nil {
 		return fmt.Errorf("linking models to run %s: %w", runID, err)
 	}
 
@@ -172,15 +176,11 @@ func logDatasetInputs(tx *database.Tx, runID string, experimentID int64, inputs 
 		}
 	}
 
-	if _, err := database.ExecRows(tx, func(rows int) string {
-		return tx.Dialect().Insert("inputs", inputColumns, rows)
-	}, links); err != nil {
+	if _, err := database.ExecRows(tx, inputsInsert, links); err != nil {
 		return fmt.Errorf("linking datasets to run %s: %w", runID, err)
 	}
 
-	if _, err := database.ExecRows(tx, func(rows int) string {
-		return tx.Dialect().Insert("input_tags", inputTagColumns, rows)
-	}, tags); err != nil {
+	if _, err := database.ExecRows(tx, inputTagsInsert, tags); err != nil {
 		return fmt.Errorf("tagging the datasets of run %s: %w", runID, err)
 	}
 
@@ -221,9 +221,7 @@ func addDatasets(
 		})
 	}
 
-	added, err := database.ExecRows(tx, func(rows int) string {
-		return tx.Dialect().InsertIgnore("datasets", datasetColumns, datasetKey, rows)
-	}, rows)
+	added, err := database.ExecRows(tx, datasetsInsert, rows)
 	if err != nil {
 		return nil, fmt.Errorf("inserting datasets of experiment %d: %w", experimentID, err)
 	}
@@ -322,9 +320,7 @@ func (s *Store) LogOutputs(ctx context.Context, request *protos.LogOutputs) (*pr
 			rows[i] = []any{newHexID(), "RUN_OUTPUT", id, "MODEL_OUTPUT", model.GetModelId(), model.GetStep()}
 		}
 
-		if _, err := database.ExecRows(tx, func(rows int) string {
-			return tx.Dialect().Insert("inputs", append(slices.Clip(inputColumns), "step"), rows)
-		}, rows); err != nil {
+		if _, err := database.ExecRows(tx, outputsInsert, rows); err != nil {
 			return fmt.Errorf("linking the output models of run %s: %w", id, err)
 		}
 

@@ -233,9 +233,7 @@ func (s *Store) CreateLoggedModel(
 			rows[i] = []any{row.ModelID, row.ExperimentID, tag.GetKey(), tag.GetValue()}
 		}
 
-		if _, err := database.ExecRows(tx, func(rows int) string {
-			return tx.Dialect().Insert("logged_model_tags", modelTagColumns, rows)
-		}, rows); err != nil {
+		if _, err := database.ExecRows(tx, modelTagsInsert, rows); err != nil {
 			return nil, fmt.Errorf("inserting tags of logged model %s: %w", row.ModelID, err)
 		}
 
@@ -249,8 +247,16 @@ func (s *Store) CreateLoggedModel(
 }
 
 var (
-	modelTagColumns   = []string{"model_id", "experiment_id", "tag_key", "tag_value"}
-	modelParamColumns = []string{"model_id", "experiment_id", "param_key", "param_value"}
+	modelTagColumns = []string{"model_id", "experiment_id", "tag_key", "tag_value"}
+	modelTagsInsert = database.InsertRows("logged_model_tags", modelTagColumns)
+	modelTagsUpsert = database.UpsertRows(database.Upsert{
+		Table:   "logged_model_tags",
+		Columns: modelTagColumns,
+		Key:     []string{"model_id", "tag_key"},
+		Update:  []string{"experiment_id", "tag_value"},
+	})
+	modelParamsInsert = database.InsertRows("logged_model_params",
+		[]string{"model_id", "experiment_id", "param_key", "param_value"})
 )
 
 func createLoggedModel(
@@ -299,9 +305,7 @@ func insertModelParams(tx *database.Tx, model schema.LoggedModel, params []*prot
 		rows[i] = []any{model.ModelID, model.ExperimentID, param.GetKey(), param.GetValue()}
 	}
 
-	if _, err := database.ExecRows(tx, func(rows int) string {
-		return tx.Dialect().Insert("logged_model_params", modelParamColumns, rows)
-	}, rows); err != nil {
+	if _, err := database.ExecRows(tx, modelParamsInsert, rows); err != nil {
 		return fmt.Errorf("inserting params of logged model %s: %w", model.ModelID, err)
 	}
 
@@ -435,15 +439,7 @@ func (s *Store) SetLoggedModelTags(
 			rows = append(rows, row)
 		}
 
-		if _, err := database.ExecRows(tx, func(rows int) string {
-			return tx.Dialect().Upsert(database.Upsert{
-				Table:   "logged_model_tags",
-				Columns: modelTagColumns,
-				Key:     []string{"model_id", "tag_key"},
-				Update:  []string{"experiment_id", "tag_value"},
-				Rows:    rows,
-			})
-		}, rows); err != nil {
+		if _, err := database.ExecRows(tx, modelTagsUpsert, rows); err != nil {
 			return fmt.Errorf("setting tags of logged model %s: %w", model.ModelID, err)
 		}
 

@@ -140,9 +140,16 @@ func (s *Store) LogMetric(ctx context.Context, request *protos.LogMetric) (*prot
 }
 
 var (
-	metricColumns       = []string{"key", "value", "timestamp", "step", "is_nan", "run_uuid"}
-	metricKey           = []string{"key", "timestamp", "step", "run_uuid", "value", "is_nan"}
-	latestMetricChanges = []string{"value", "timestamp", "step", "is_nan"}
+	metricColumns = []string{"key", "value", "timestamp", "step", "is_nan", "run_uuid"}
+	metricsInsert = database.InsertNewRows("metrics", metricColumns,
+		[]string{"key", "timestamp", "step", "run_uuid", "value", "is_nan"})
+	latestMetricsUpsert = database.UpsertRows(database.Upsert{
+		Table:   "latest_metrics",
+		Columns: metricColumns,
+		Key:     []string{"key", "run_uuid"},
+		Update:  []string{"value", "timestamp", "step", "is_nan"},
+		When:    newerThanStored,
+	})
 )
 
 // metricRows are the rows of points of one run, in the order of metricColumns. They are made before the
@@ -184,22 +191,11 @@ func logMetrics(tx *database.Tx, runID string, points metricRows) error {
 		return nil
 	}
 
-	if err := database.ExecRowsLater(tx, func(rows int) string {
-		return tx.Dialect().InsertIgnore("metrics", metricColumns, metricKey, rows)
-	}, points.history); err != nil {
+	if err := database.ExecRowsLater(tx, metricsInsert, points.history); err != nil {
 		return fmt.Errorf("inserting metrics of run %s: %w", runID, err)
 	}
 
-	if err := database.ExecRowsLater(tx, func(rows int) string {
-		return tx.Dialect().Upsert(database.Upsert{
-			Table:   "latest_metrics",
-			Columns: metricColumns,
-			Key:     []string{"key", "run_uuid"},
-			Update:  latestMetricChanges,
-			Rows:    rows,
-			When:    newerThanStored,
-		})
-	}, points.latest); err != nil {
+	if err := database.ExecRowsLater(tx, latestMetricsUpsert, points.latest); err != nil {
 		return fmt.Errorf("updating the latest metrics of run %s: %w", runID, err)
 	}
 
@@ -290,9 +286,7 @@ func logModelMetrics(tx *database.Tx, runID string, experimentID int64, metrics 
 		})
 	}
 
-	added, err := database.ExecRows(tx, func(rows int) string {
-		return tx.Dialect().InsertIgnore("logged_model_metrics", modelMetricColumns, modelMetricKey, rows)
-	}, rows)
+	added, err := database.ExecRows(tx, modelMetricsInsert, rows)
 	if err != nil {
 		return fmt.Errorf("inserting metrics of logged models: %w", err)
 	}
@@ -309,7 +303,8 @@ var (
 		"model_id", "metric_name", "metric_timestamp_ms", "metric_step", "metric_value", "experiment_id", "run_id",
 		"dataset_name", "dataset_digest",
 	}
-	modelMetricKey = []string{"model_id", "metric_name", "metric_timestamp_ms", "metric_step", "run_id"}
+	modelMetricsInsert = database.InsertNewRows("logged_model_metrics", modelMetricColumns,
+		[]string{"model_id", "metric_name", "metric_timestamp_ms", "metric_step", "run_id"})
 )
 
 // checkModelMetricsStored compares points with what is stored under their keys and lets the

@@ -82,7 +82,10 @@ func logParams(tx *database.Tx, runID string, params []param) error {
 		"run ID='%s'.", strings.Join(items, ", "), runID)
 }
 
-var paramColumns = []string{"key", "value", "run_uuid"}
+var (
+	paramColumns = []string{"key", "value", "run_uuid"}
+	paramsInsert = database.InsertNewRows("params", paramColumns, []string{"key", "run_uuid"})
+)
 
 // changedParam is a param that was logged before, with another value.
 type changedParam struct{ key, oldValue, newValue string }
@@ -95,9 +98,7 @@ func insertParams(tx *database.Tx, runID string, params []param) ([]changedParam
 		rows[i] = []any{p.key, p.value, runID}
 	}
 
-	added, err := database.ExecRows(tx, func(rows int) string {
-		return tx.Dialect().InsertIgnore("params", paramColumns, []string{"key", "run_uuid"}, rows)
-	}, rows)
+	added, err := database.ExecRows(tx, paramsInsert, rows)
 	if err != nil {
 		return nil, fmt.Errorf("inserting params of run %s: %w", runID, err)
 	}

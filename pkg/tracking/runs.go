@@ -222,9 +222,7 @@ func createRun(tx *database.Tx, request *protos.CreateRun) (*protos.Run, error) 
 		rows[i] = []any{tag.GetKey(), tag.GetValue(), id}
 	}
 
-	if err := database.ExecRowsLater(tx, func(rows int) string {
-		return tx.Dialect().Insert("tags", tagColumns, rows)
-	}, rows); err != nil {
+	if err := database.ExecRowsLater(tx, tagsInsert, rows); err != nil {
 		return nil, fmt.Errorf("inserting tags of run %s: %w", id, err)
 	}
 

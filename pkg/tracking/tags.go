@@ -9,7 +9,16 @@ import (
 	"github.com/mlflow/mlflow-go/pkg/protos"
 )
 
-var tagColumns = []string{"key", "value", "run_uuid"}
+var (
+	tagColumns = []string{"key", "value", "run_uuid"}
+	tagsInsert = database.InsertRows("tags", tagColumns)
+	tagsUpsert = database.UpsertRows(database.Upsert{
+		Table:   "tags",
+		Columns: tagColumns,
+		Key:     []string{"key", "run_uuid"},
+		Update:  []string{"value"},
+	})
+)
 
 // SetTag adds or changes a tag of an active run (SqlAlchemyStore.set_tag). The tag mlflow.runName
 // renames the run; its empty value changes nothing.
@@ -75,15 +84,7 @@ func upsertTags(tx *database.Tx, runID string, tags []tag) error {
 		rows[i] = []any{t.key, t.value, runID}
 	}
 
-	if err := database.ExecRowsLater(tx, func(rows int) string {
-		return tx.Dialect().Upsert(database.Upsert{
-			Table:   "tags",
-			Columns: tagColumns,
-			Key:     []string{"key", "run_uuid"},
-			Update:  []string{"value"},
-			Rows:    rows,
-		})
-	}, rows); err != nil {
+	if err := database.ExecRowsLater(tx, tagsUpsert, rows); err != nil {
 		return fmt.Errorf("setting tags of run %s: %w", runID, err)
 	}
 
