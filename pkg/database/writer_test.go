@@ -72,6 +72,30 @@ func TestGroup(t *testing.T) {
 		require.Zero(t, seen)
 		require.Equal(t, 2, countExperiments(t, db))
 	})
+	t.Run("OK/WhoComesBackLater", func(t *testing.T) {
+		db := databasetest.Open(t, databasetest.SQLite(t))
+		errs := grouped(t, db, func(*database.Tx) error {
+			time.Sleep(1600 * time.Millisecond) // an eighth of it is waited for
+
+			return nil
+		}, add("a"))
+		require.Equal(t, []error{nil, nil}, errs)
+		seen := make(chan int, 1)
+		var wg sync.WaitGroup
+		require.NoError(t, db.Write(t.Context(), func(tx *database.Tx) error {
+			wg.Go(func() {
+				assert.NoError(t, db.Write(t.Context(), func(*database.Tx) error {
+					seen <- countExperiments(t, db) // outside of the group
+
+					return nil
+				}))
+			})
+
+			return addExperiment(tx, "b")
+		}))
+		wg.Wait()
+		require.Equal(t, 1, <-seen)
+	})
 	t.Run("ErrOfOne", func(t *testing.T) {
 		db := databasetest.Open(t, databasetest.SQLite(t))
 		errs := grouped(t, db, add("a"), add("a"), func(tx *database.Tx) error {
