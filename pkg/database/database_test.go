@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/url"
+	"os"
 	"runtime"
 	"slices"
 	"strconv"
@@ -532,6 +533,39 @@ func TestSQLiteSettings(t *testing.T) {
 	require.ErrorIs(t, db.Read(t.Context(), func(tx *database.Tx) error {
 		return tx.QueryRow("SELECT name FROM experiments").Scan(new(string))
 	}), sql.ErrNoRows)
+}
+
+// TestSQLiteShrinksItsLog has a reader stay while more is written than the log may hold for long.
+func TestSQLiteShrinksItsLog(t *testing.T) {
+	uri := databasetest.SQLite(t)
+	db := databasetest.Open(t, uri)
+	grow := func(times int) {
+		for i := range times {
+			require.NoError(t, db.Write(t.Context(), func(tx *database.Tx) error {
+				_, err := tx.Exec("UPDATE experiments SET artifact_location = ?", strings.Repeat(strconv.Itoa(i), 8<<20))
+
+				return err
+			}))
+		}
+	}
+	size := func() int64 {
+		info, err := os.Stat(strings.TrimPrefix(uri, "sqlite:///") + "-wal")
+		require.NoError(t, err)
+
+		return info.Size()
+	}
+	require.NoError(t, db.Write(t.Context(), func(tx *database.Tx) error { return addExperiment(tx, "a") }))
+	require.NoError(t, db.Read(t.Context(), func(tx *database.Tx) error {
+		if err := tx.QueryRow("SELECT name FROM experiments").Scan(new(string)); err != nil {
+			return err
+		}
+		grow(6)
+
+		return nil
+	}))
+	require.Greater(t, size(), int64(40<<20))
+	grow(2)
+	require.LessOrEqual(t, size(), int64(32<<20))
 }
 
 // TestSQLiteKeepsItsJournal lets readers and writers take turns on a file without write-ahead log.

@@ -262,6 +262,10 @@ func (o Options) readers() int {
 	return readers
 }
 
+// maxLog is how much of a write-ahead log outlasts its writing back, in bytes, twice what is written between two
+// of them. A reader that stays, in a notebook for example, has it grow.
+const maxLog = 32 << 20
+
 // writeAheadLog turns the file's journal into a write-ahead log, once and for all: readers then
 // don't wait for writers. The change needs the file for itself for a moment, which SQLite doesn't
 // wait for. Where the file system has no shared memory, the journal stays what it is.
@@ -271,7 +275,7 @@ func writeAheadLog(ctx context.Context, conn *sql.Conn, o Options) error {
 		mode, err := setJournalMode(ctx, conn, "WAL")
 		switch {
 		case err == nil && mode == "wal":
-			return nil
+			return execOn(ctx, conn, journalSizeLimit+strconv.Itoa(maxLog))
 		case err == nil:
 			o.Logger.WarnContext(ctx, "SQLite keeps its rollback journal: readers wait for writers", "journal_mode", mode)
 
@@ -289,6 +293,9 @@ func writeAheadLog(ctx context.Context, conn *sql.Conn, o Options) error {
 	}
 }
 
+// journalSizeLimit is of both kinds of journals.
+const journalSizeLimit = "PRAGMA journal_size_limit = "
+
 // maxJournal is how much of a rollback journal outlasts a transaction, in bytes.
 const maxJournal = 1 << 20
 
@@ -303,7 +310,7 @@ func lastingJournal(ctx context.Context, conn *sql.Conn, _ Options) error {
 		return err
 	}
 
-	return execOn(ctx, conn, "PRAGMA journal_size_limit = "+strconv.Itoa(maxJournal))
+	return execOn(ctx, conn, journalSizeLimit+strconv.Itoa(maxJournal))
 }
 
 // removeJournal removes a journal that was kept. While others use the file it stays, to no harm.
