@@ -23,6 +23,7 @@ from mlflow.entities import (
     ViewType,
 )
 from mlflow.entities.metric import MetricWithRunId
+from mlflow.exceptions import MlflowException
 from mlflow.models import Model
 from mlflow.protos import service_pb2 as pb
 from mlflow.store.entities.paged_list import PagedList
@@ -90,7 +91,7 @@ class TrackingStore(SqlAlchemyStore):
         order_by: list[str] | None = None,
         page_token: str | None = None,
     ) -> Question[PagedList[Experiment]]:
-        if get_trace_archival_server_config() is not None:
+        if _archives_traces():
             return NotImplemented  # Experiments have a retention then.
         request = pb.SearchExperiments(
             view_type=of.whole(view_type),
@@ -105,14 +106,14 @@ class TrackingStore(SqlAlchemyStore):
 
     @native
     def get_experiment(self, experiment_id: str | int) -> Question[Experiment]:
-        if get_trace_archival_server_config() is not None:
+        if _archives_traces():
             return NotImplemented
         request = pb.GetExperiment(experiment_id=of.experiment_id(experiment_id))
         return request, lambda response: _entities.experiment(response.experiment)
 
     @native_or_none
     def get_experiment_by_name(self, experiment_name: str) -> Question[Experiment]:
-        if get_trace_archival_server_config() is not None:
+        if _archives_traces():
             return NotImplemented
         request = pb.GetExperimentByName(experiment_name=of.text(experiment_name))
         return request, lambda response: _entities.experiment(response.experiment)
@@ -425,6 +426,14 @@ class TrackingStore(SqlAlchemyStore):
             return PagedList([_entities.logged_model(model) for model in response.models], token)
 
         return request, read
+
+
+def _archives_traces() -> bool:
+    """Tell whether there is a configuration of the archive of traces, be it a wrong one."""
+    try:
+        return get_trace_archival_server_config() is not None
+    except MlflowException:
+        return True  # MLflow's own code logs what is wrong, and goes on.
 
 
 def _token_of_go(request: pb.SearchLoggedModels, offset: int) -> str:

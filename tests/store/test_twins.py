@@ -9,6 +9,8 @@ from typing import Any
 
 import mlflow
 import pytest
+import yaml
+from mlflow.environment_variables import MLFLOW_TRACE_ARCHIVAL_CONFIG
 from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore as MlflowModelRegistryStore
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore as MlflowTrackingStore
 
@@ -24,14 +26,22 @@ def test_tracking(
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    def outcomes(store: type[MlflowTrackingStore], name: str) -> list[tuple[str, Any]]:
-        root = tmp_path / name
-        return twins.play(script, store(new_database(), str(root)), str(root))
-
-    expected = outcomes(MlflowTrackingStore, "stock")
     caplog.set_level(logging.DEBUG, "mlflow_go")
-    assert_equal(outcomes(TrackingStore, "ours"), expected)
+    assert_twins(script, new_database, tmp_path)
     assert ": Go, " in caplog.text
+
+
+@pytest.mark.parametrize("retention", ["30d", "thirty-days"])
+def test_archive_of_traces(
+    retention: str, new_file: Callable[[], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Experiments tell their retention; of a wrong one MLflow warns, and leaves it out."""
+    config = tmp_path / "archive.yaml"
+    archival = {"enabled": True, "location": (tmp_path / "archive").as_uri(), "retention": retention}
+    config.write_text(yaml.safe_dump({"trace_archival": archival}))
+    monkeypatch.setenv(MLFLOW_TRACE_ARCHIVAL_CONFIG.name, str(config))
+    assert_twins(scripts.experiments, new_file, tmp_path)
+    assert_twins(scripts.experiments_found, new_file, tmp_path)
 
 
 @pytest.mark.parametrize("script", scripts.MODEL_REGISTRY, ids=lambda script: script.__name__)
@@ -51,6 +61,16 @@ def test_model_registry(
     caplog.set_level(logging.DEBUG, "mlflow_go")
     assert_equal(outcomes(ModelRegistryStore), expected)
     assert ": Go, " in caplog.text
+
+
+def assert_twins(script: twins.Script, new_database: Callable[[], str], tmp_path: Path) -> None:
+    """Play a script on a tracking store of each kind."""
+
+    def outcomes(store: type[MlflowTrackingStore], name: str) -> list[tuple[str, Any]]:
+        root = tmp_path / name
+        return twins.play(script, store(new_database(), str(root)), str(root))
+
+    assert_equal(outcomes(TrackingStore, "ours"), outcomes(MlflowTrackingStore, "stock"))
 
 
 def assert_equal(ours: list[tuple[str, Any]], expected: list[tuple[str, Any]]) -> None:
