@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 from mlflow.environment_variables import MLFLOW_ENABLE_WORKSPACES
@@ -72,6 +73,11 @@ def _unless_restored(store: Any) -> Any:
     return store
 
 
+def _is_mlflows(module: ModuleType) -> bool:
+    """Tell whether the store that a module of MLflow's has is MLflow's own: tests put others there."""
+    return module.SqlAlchemyStore.__module__ == module.__name__
+
+
 # MLflow looks at a builder's module, to tell its own stores from others', and at its parameters: a
 # builder that wraps MLflow's has those.
 
@@ -79,7 +85,10 @@ def _unless_restored(store: Any) -> Any:
 def _tracking_builder(mlflows: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(mlflows)
     def build(store_uri: str, artifact_uri: str | None) -> Any:
-        if MLFLOW_ENABLE_WORKSPACES.get() or _dispatch.is_forked():
+        # MLflow's builder imports both of these: whoever has the one replaced needs the other to be there.
+        from mlflow.store.tracking import sqlalchemy_store, sqlalchemy_workspace_store  # noqa: F401
+
+        if MLFLOW_ENABLE_WORKSPACES.get() or _dispatch.is_forked() or not _is_mlflows(sqlalchemy_store):
             return mlflows(store_uri, artifact_uri)
         from mlflow_go.store.tracking import TrackingStore
 
@@ -95,7 +104,9 @@ def _tracking_builder(mlflows: Callable[..., Any]) -> Callable[..., Any]:
 def _model_registry_builder(mlflows: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(mlflows)
     def build(store_uri: str) -> Any:
-        if MLFLOW_ENABLE_WORKSPACES.get() or _dispatch.is_forked():
+        from mlflow.store.model_registry import sqlalchemy_store, sqlalchemy_workspace_store  # noqa: F401
+
+        if MLFLOW_ENABLE_WORKSPACES.get() or _dispatch.is_forked() or not _is_mlflows(sqlalchemy_store):
             return mlflows(store_uri)
         from mlflow_go.store.model_registry import ModelRegistryStore
 

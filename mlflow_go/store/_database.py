@@ -29,7 +29,7 @@ def connect(store: Any, artifact_root: str) -> _dispatch.Session | None:
     if store.db_type == SQLITE:
         file = _file(store.engine)
         if not file:
-            return None  # In memory, it is this process's SQLite alone that has it.
+            return None  # In memory, or an engine that tests made up: this process alone has it.
         _, question, query = uri.partition("?")
         uri = f"sqlite:///{quote(file)}{question}{query}"
     return _dispatch.connect(store, uri, artifact_root)
@@ -48,4 +48,4 @@ def _file(engine: Any) -> str:
     """Return the file that SQLite has open, which a relative path named when it was opened."""
     with engine.connect() as connection:
         databases = connection.exec_driver_sql("PRAGMA database_list").all()
-    return next(file for _, name, file in databases if name == "main")
+    return next((file for _, name, file in databases if name == "main"), "")

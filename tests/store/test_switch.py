@@ -8,6 +8,8 @@ import sys
 import textwrap
 import threading
 from pathlib import Path
+from types import ModuleType
+from unittest import mock
 
 import mlflow
 import pytest
@@ -101,6 +103,43 @@ def test_builders_of_others_stay(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_workspaces_are_pythons(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_ENABLE_WORKSPACES", "true")
     assert type(tracking_utils._get_store(uri)) is WorkspaceAwareSqlAlchemyStore
+
+
+@pytest.mark.usefixtures("go")
+@pytest.mark.parametrize("utils", [tracking_utils, model_registry_utils])
+def test_store_that_stands_in_for_mlflows(utils: ModuleType, uri: str) -> None:
+    with mock.patch(f"{utils._get_store(uri).__class__.__base__.__module__}.SqlAlchemyStore") as store:
+        assert utils._get_store(f"{uri}?timeout=1") is store.return_value
+    assert store.call_args.args[0] == f"{uri}?timeout=1"
+
+
+@pytest.mark.usefixtures("go")
+def test_engine_that_stands_in_for_sqlalchemys(uri: str) -> None:
+    with (
+        mock.patch("sqlalchemy.create_engine"),
+        mock.patch("sqlalchemy.event.listens_for"),
+        mock.patch("mlflow.store.db.utils._verify_schema"),
+        mock.patch("mlflow.store.db.utils._initialize_tables"),
+        mock.patch.object(MlflowTrackingStore, "_initialize_store_state"),
+    ):
+        store = tracking_utils._get_store(f"{uri}?timeout=1")
+    assert store._session is None
+
+
+def test_modules_of_mlflows_builders(uri: str, tmp_path: Path) -> None:
+    """They are imported with the first store, as by MLflow: later the classes may be replaced."""
+    code = """
+        import os, sys, mlflow, mlflow_go
+
+        mlflow_go.enable_go()
+        client = mlflow.MlflowClient(os.environ["DATABASE"], os.environ["DATABASE"])
+        client.search_experiments()
+        client.search_registered_models()
+        for kind in ("tracking", "model_registry"):
+            assert f"mlflow.store.{kind}.sqlalchemy_workspace_store" in sys.modules, kind
+    """
+    done = python(code, tmp_path, DATABASE=uri)
+    assert not done.returncode, done.stderr
 
 
 def test_threads_may_turn_it_at_once(uri: str) -> None:
