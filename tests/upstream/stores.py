@@ -16,15 +16,13 @@ import collections
 import logging
 import os
 import sys
-import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from pathlib import Path
 from types import ModuleType
 
 # Before the clone is on the path: the stores under test are the installed ones.
 import pytest
-import sqlalchemy
+from databases import database
 from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore as MlflowModelRegistryStore
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore as MlflowTrackingStore
 
@@ -143,19 +141,6 @@ def main() -> int:
         status = pytest.main([*fixed, *options, *chosen], plugins=plugins)
     # -k may choose tests of servers alone.
     return 0 if status == pytest.ExitCode.NO_TESTS_COLLECTED and "-k" in options else status
-
-
-@contextmanager
-def database(server: str) -> Iterator[str]:
-    """Make a database in a server, and remove it afterwards."""
-    name = f"mlflow_stores_{uuid.uuid4().hex}"
-    engine = sqlalchemy.create_engine(server, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.execute(sqlalchemy.text(f"CREATE DATABASE {name}"))
-        try:
-            yield engine.url.set(database=name).render_as_string(hide_password=False)
-        finally:
-            connection.execute(sqlalchemy.text(f"DROP DATABASE {name} WITH (FORCE)"))
 
 
 if __name__ == "__main__":
