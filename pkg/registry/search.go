@@ -34,17 +34,17 @@ func (s *Store) SearchRegisteredModels(
 	ctx context.Context, request *protos.SearchRegisteredModels,
 ) (*protos.SearchRegisteredModels_Response, error) {
 	maxResults := request.GetMaxResults()
-
-	switch {
-	case maxResults > maxModelResults:
+	if maxResults > maxModelResults {
 		return nil, errTooManyResults(maxModelResults, maxResults)
-	case maxResults < 0: // MLflow leaves it to the database, which refuses it or knows no limit
-		return nil, errNotPositive(maxResults)
 	}
 
 	wanted, err := search.RegisteredModels.Parse(request.GetFilter(), request.GetOrderBy(), request.GetPageToken())
 	if err != nil {
 		return nil, err
+	}
+
+	if maxResults < 0 { // MLflow leaves it to the database, which refuses it or knows no limit
+		return nil, errNotPositive(maxResults)
 	}
 
 	statement, args := s.searchModels(contract.CallerFrom(ctx).ActiveWorkspace(), wanted, maxResults+1)

@@ -40,14 +40,7 @@ func (s *Store) SearchLoggedModels(
 		return nil, err
 	}
 
-	maxResults := int64(request.GetMaxResults())
-
-	switch {
-	case maxResults < 0:
-		return nil, checkMaxResults(maxResults)
-	case maxResults == 0:
-		maxResults = defaultModelResults
-	}
+	maxResults := cmp.Or(int64(request.GetMaxResults()), defaultModelResults)
 
 	comparisons, err := search.LoggedModels.ParseFilter(request.GetFilter())
 	if err != nil {
@@ -67,6 +60,10 @@ func (s *Store) SearchLoggedModels(
 
 	if err := c.modelOrders(request.GetOrderBy()); err != nil {
 		return nil, err
+	}
+
+	if maxResults < 0 { // MLflow leaves it to the database, which refuses it or knows no limit
+		return nil, checkMaxResults(maxResults)
 	}
 
 	columns := "m." + strings.ReplaceAll(loggedModelColumns, ", ", ", m.")

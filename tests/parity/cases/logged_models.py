@@ -231,5 +231,10 @@ CASES = (
         post("logged-models/${here}/params", {"model_id": "${here}"}),
         _delete("logged-models/${here}/tags/%00"),
         _patch("logged-models/${here}", {"model_id": "${here}", "status": 99}),
+        post("logged-models/search", {"experiment_ids": ["0"], "max_results": -1, "filter": "name"}),
+        post(
+            "logged-models/search",
+            {"experiment_ids": ["0"], "max_results": -1, "order_by": [{"field_name": "never"}]},
+        ),
     ),
 )

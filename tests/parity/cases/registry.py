@@ -321,6 +321,8 @@ CASES = (
         *(get("registered-models/search", {"max_results": size}) for size in (0, 1001, "x")),
         get("registered-models/search", {"page_token": "x"}),
         get("registered-models/search", {"max_results": -1}),
+        get("registered-models/search", {"max_results": -1, "filter": "name"}),
+        get("registered-models/search", {"max_results": -1, "page_token": "x"}),
     ),
     case(
         "model versions are searched",
