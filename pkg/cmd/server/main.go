@@ -55,6 +55,9 @@ func run(arguments []string) error {
 		return err
 	}
 
+	limitArenas()
+	limitGarbage()
+
 	logger := newLogger(settings.Go.LogLevel)
 	slog.SetDefault(logger)
 

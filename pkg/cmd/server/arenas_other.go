@@ -1,0 +1,6 @@
+//go:build !linux || !cgo
+
+package main
+
+// limitArenas leaves the C library of other systems alone.
+func limitArenas() {}
