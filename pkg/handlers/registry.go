@@ -133,7 +133,7 @@ func (r *registry) CreateModelVersion(
 
 	ofModel := !isPrompt && from.modelID != nil && *from.modelID != ""
 	if ofModel && !strings.HasPrefix(from.source, "models:/"+*from.modelID) { // or else the store looks it up
-		if err := r.checkNotable(ctx, request.GetName(), *from.modelID); err != nil {
+		if err := r.checkNotable(ctx, request.GetName(), from); err != nil {
 			return nil, err
 		}
 	}
@@ -248,11 +248,17 @@ const modelVersionsTag = "mlflow.modelVersions"
 
 // checkNotable refuses a version whose logged model can't list it, before anything is written: MLflow
 // finds out when the version is there already, and leaves it there. That there is no such registered
-// model is said first, as in MLflow.
-func (r *registry) checkNotable(ctx context.Context, name, modelID string) error {
-	_, err := r.notedVersions(ctx, modelID)
+// model is said first, as in MLflow; but of a version without a run, the store looks for the logged
+// model's before it does for the registered model.
+func (r *registry) checkNotable(ctx context.Context, name string, from origin) error {
+	_, err := r.notedVersions(ctx, *from.modelID)
 	if err == nil {
 		return nil
+	}
+
+	ofNoRun := from.runID == nil || *from.runID == ""
+	if ofNoRun && contract.AsError(err).Code == protos.ErrorCode_RESOURCE_DOES_NOT_EXIST {
+		return nil // said by the store, after what it finds wrong with the request
 	}
 
 	if _, missing := r.GetRegisteredModel(ctx, &protos.GetRegisteredModel{Name: new(name)}); missing != nil {

@@ -144,6 +144,9 @@ CASES = (
         _delete("model-versions/delete-tag", _named("m", version="1", key="k")),
         _delete("model-versions/delete", _named("m", version="x")),
         _delete("model-versions/delete", {}),
+        _version("none", model_id="m-none"),
+        _version("none", model_id="m-none", run_id="r"),
+        _version(model_id="m-none", tags=[{"key": "mlflow.prompt.text", "value": "v" * 100_001}]),
     ),
     case(
         "model versions change stages",
