@@ -15,6 +15,7 @@ import argparse
 import collections
 import logging
 import os
+import re
 import sys
 from contextlib import nullcontext
 from pathlib import Path
@@ -32,11 +33,11 @@ from mlflow_go.store.tracking import TrackingStore
 
 FILES = (
     "tests/store/model_registry/test_sqlalchemy_store.py",
-    "tests/store/tracking/sqlalchemy_store/test_sqlalchemy_store.py",
-    "tests/store/tracking/sqlalchemy_store/test_sqlalchemy_store_issues.py",
-    "tests/store/tracking/sqlalchemy_store/test_sqlalchemy_store_query_trace_metrics.py",
-    "tests/store/tracking/sqlalchemy_store/test_sqlalchemy_store_schema.py",
+    "tests/store/tracking/sqlalchemy_store/test_sqlalchemy_store*.py",
+    "tests/store/tracking/test_gateway_sql_store.py",
 )
+# Not before MLflow 3.12.
+LATER_FILES = ("tests/store/*/test_read_write_routing.py",)
 EXCLUSIONS = Path(__file__).with_name("stores.txt")
 OURS = {MlflowTrackingStore: TrackingStore, MlflowModelRegistryStore: ModelRegistryStore}
 
@@ -80,8 +81,8 @@ class OurStores(logging.Handler):
 class Selection:
     """A pytest plugin that leaves out what stores.txt says, and workspaces, which are Python's."""
 
-    def __init__(self, database: str) -> None:
-        self.excluded = exclusions(database)
+    def __init__(self, *circumstances: str) -> None:
+        self.excluded = exclusions(set(circumstances))
 
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
         left_out = [
@@ -94,12 +95,29 @@ class Selection:
         return any(node == name or node.startswith(f"{name}[") for name in self.excluded)
 
 
-def exclusions(database: str) -> list[str]:
-    """Return the tests that stores.txt names, for all databases or for one; lines with ``#`` say why."""
+def exclusions(circumstances: set[str]) -> list[str]:
+    """Return the tests that stores.txt names, always or only where what stands before them is the case."""
     lines = (
         line.rpartition(": ") for line in EXCLUSIONS.read_text().splitlines() if not line.startswith("#")
     )
-    return [test for only, _, test in lines if test and only in ("", database)]
+    return [test for only, _, test in lines if test and circumstances.issuperset(only.split())]
+
+
+def files(clone: Path) -> list[str]:
+    """Return the paths of the tests' files in a clone."""
+    found = {pattern: sorted(clone.glob(pattern)) for pattern in (*FILES, *LATER_FILES)}
+    missing = [pattern for pattern in FILES if not found[pattern]]
+    if missing:
+        raise SystemExit(f"{clone} lacks {', '.join(missing)}: run `go tool mage repo:update`")
+    return [str(path) for paths in found.values() for path in paths]
+
+
+def version(clone: Path) -> str:
+    """Return the version of a clone's MLflow, without the patch's number."""
+    found = re.search(r'^version = "(\d+\.\d+)', (clone / "pyproject.toml").read_text(), re.MULTILINE)
+    if not found:
+        raise SystemExit(f"{clone / 'pyproject.toml'} has no version")
+    return found[1]
 
 
 def main() -> int:
@@ -112,9 +130,7 @@ def main() -> int:
     parser.add_argument("--stock", action="store_true", help="test MLflow's stores, not ours")
     arguments, options = parser.parse_known_args()
     clone = arguments.clone.resolve()
-    missing = [name for name in FILES if not (clone / name).is_file()]
-    if missing:
-        raise SystemExit(f"{clone} lacks {', '.join(missing)}: run `go tool mage repo:update`")
+    chosen = [] if any("::" in option for option in options) else files(clone)
     # The webhooks of MLflow's tests are at example.com, which no name server needs to know then.
     os.environ["MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS"] = "true"
     _dispatch.prepare()
@@ -125,7 +141,9 @@ def main() -> int:
             # MLflow's tests take the database from there, if they don't clear it.
             os.environ["MLFLOW_TRACKING_URI"] = uri
             os.environ["DISABLE_RESET_MLFLOW_URI_FIXTURE"] = "true"
-        selection = Selection(uri.partition(":")[0] if uri else "sqlite")
+        selection = Selection(
+            sqlalchemy.make_url(uri).get_backend_name() if uri else "sqlite", version(clone)
+        )
         plugins: list[object] = [selection] if arguments.stock else [selection, OurStores()]
         fixed = [
             "--rootdir",
@@ -137,7 +155,6 @@ def main() -> int:
             "-p",
             "no:cacheprovider",
         ]
-        chosen = [] if any("::" in option for option in options) else [str(clone / file) for file in FILES]
         status = pytest.main([*fixed, *options, *chosen], plugins=plugins)
     # -k may choose tests of servers alone.
     return 0 if status == pytest.ExitCode.NO_TESTS_COLLECTED and "-k" in options else status
