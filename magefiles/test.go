@@ -150,6 +150,7 @@ func (Test) Python(k *string, v *bool) error {
 	var errs []error
 	for _, arguments := range [][]string{
 		{"tests/upstream/run.py", mlflow.Path()},
+		{"tests/upstream/run.py", mlflow.Path(), "--server", os.Getenv(testPostgresVariable)},
 		{"tests/upstream/stores.py", mlflow.Path()},
 		{"tests/upstream/stores.py", mlflow.Path(), "--server", os.Getenv(testPostgresVariable)},
 	} {
