@@ -45,6 +45,7 @@ _MISFITS = (AttributeError, TypeError, ValueError, OverflowError)
 
 _NATIVE = "_mlflow_go_native"
 _MISSING_IS_NONE = "_mlflow_go_missing_is_none"
+_AROUND = "_mlflow_go_around"
 
 
 def native(ask: Callable[Concatenate[S, P], Question[T]]) -> Callable[Concatenate[S, P], T]:
@@ -57,6 +58,18 @@ def native_or_none(ask: Callable[Concatenate[S, P], Question[T]]) -> Callable[Co
     """Mark a native method that returns None where Go says that there is no such thing."""
     setattr(ask, _MISSING_IS_NONE, True)
     return native(ask)
+
+
+def around(
+    wrap: Callable[[Callable[..., Any]], Callable[..., Any]],
+) -> Callable[[Callable[P, Question[T]]], Callable[P, Question[T]]]:
+    """Have what a native method becomes wrapped, whichever side answers."""
+
+    def mark(ask: Callable[P, Question[T]]) -> Callable[P, Question[T]]:
+        setattr(ask, _AROUND, wrap)
+        return ask
+
+    return mark
 
 
 class Dispatched(Protocol):
@@ -164,7 +177,8 @@ def _to_go(
             _log(store, name, "Go", started)
 
     call.__doc__ = getattr(store.__base__, name).__doc__
-    return call
+    wrap = getattr(ask, _AROUND, None)
+    return wrap(call) if wrap else call
 
 
 def _log(store: type, name: str, side: str, started: float) -> None:

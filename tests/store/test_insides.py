@@ -13,9 +13,11 @@ import pytest
 import sqlalchemy
 from mlflow.entities import Metric, RunTag, ViewType
 from mlflow.entities.assessment import Feedback
+from mlflow.entities.model_registry import RegisteredModelTag
 from mlflow.entities.trace_info import TraceInfo
 from mlflow.entities.trace_location import TraceLocation
 from mlflow.entities.trace_state import TraceState
+from mlflow.environment_variables import _MLFLOW_GO_STORE_TESTING
 from mlflow.exceptions import MlflowException
 from mlflow.store.model_registry import sqlalchemy_store as mlflows_registry
 from mlflow.store.tracking import sqlalchemy_store as mlflows_tracking
@@ -68,6 +70,19 @@ def test_clock_of_the_registry(uri: str) -> None:
     with mock.patch.object(mlflows_registry, "get_current_time_millis", return_value=12):
         assert ModelRegistryStore(uri).create_registered_model("then").creation_timestamp == 12
     assert ModelRegistryStore(uri).create_registered_model("now").creation_timestamp > 12
+
+
+def test_clock_that_mlflows_tests_stop_and_tell(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = [RegisteredModelTag("key", "value"), RegisteredModelTag("mock.time.go.testing.tag", "12000")]
+    store = ModelRegistryStore(uri)
+    monkeypatch.setenv(_MLFLOW_GO_STORE_TESTING.name, "true")
+    with mock.patch("time.time", return_value=12):
+        store.create_registered_model("then", told)
+    then = store.get_registered_model("then")
+    assert (then.creation_timestamp, then.tags) == (12_000, {"key": "value"})
+    monkeypatch.delenv(_MLFLOW_GO_STORE_TESTING.name)
+    store.create_registered_model("now", told)
+    assert store.get_registered_model("now").tags == {tag.key: tag.value for tag in told}
 
 
 @pytest.mark.parametrize("holder", [mlflows_tracking.SqlAlchemyStore, TrackingStore])
