@@ -23,6 +23,7 @@ from types import ModuleType
 
 # Before the clone is on the path: the stores under test are the installed ones.
 import pytest
+import sqlalchemy
 from databases import database
 from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore as MlflowModelRegistryStore
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore as MlflowTrackingStore
