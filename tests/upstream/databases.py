@@ -28,7 +28,13 @@ def database(server: str, template: str | None = None) -> Iterator[str]:
 
 @contextmanager
 def template(server: str) -> Iterator[str]:
-    """Make a database with MLflow's tables, which are copied faster than they are made."""
+    """Make a database with MLflow's tables, which are copied faster than they are made.
+
+    There is no experiment: a server adds the one that each has, with its own place for artifacts.
+    """
     with database(server) as uri:
-        SqlAlchemyStore(uri, "mlruns").engine.dispose()
+        engine = SqlAlchemyStore(uri, "mlruns").engine
+        with engine.begin() as connection:
+            connection.execute(sqlalchemy.text("DELETE FROM experiments"))
+        engine.dispose()
         yield uri

@@ -7,9 +7,10 @@ server``, they get ``mlflow-go server`` with the same options on the same databa
 them MLflow's, and ``--stock`` leaves them what they start themselves. With ``--server``, databases are new
 ones of a PostgreSQL server instead of files.
 
-A line of ``selection.txt`` is a folder, a file or a test; one of those to leave out, after ``not``; one whose
-tests wait for Python to be up, since their time limits are short, after ``python``; or one whose tests use
-MLflow's stores, after ``remote``: they get the address of a server on the same database instead.
+A line of ``selection.txt`` is a folder, a file or a test; one of those to leave out, after ``not``, or after
+``file`` if that is so with ``--server`` only; one whose tests wait for Python to be up, since their time
+limits are short, after ``python``; or one whose tests use MLflow's stores, after ``remote``: they get the
+address of a server on the same database instead.
 
 This is a script and no module, as MLflow's tests are in a package named ``tests`` too.
 """
@@ -193,13 +194,14 @@ def matches(node: str, names: list[str]) -> bool:
 class Selection:
     """A pytest plugin that leaves out what selection.txt says after ``not``, and runs coroutines."""
 
-    def __init__(self) -> None:
-        marked: dict[str, list[str]] = {"": [], "not": [], "remote": [], "python": []}
+    def __init__(self, *, on_files: bool) -> None:
+        marked: dict[str, list[str]] = {"": [], "not": [], "file": [], "remote": [], "python": []}
         for line in SELECTION.read_text().splitlines():
             if line and not line.startswith("#"):
                 mark, _, name = line.partition(" tests/")
                 marked[mark if name else ""].append(f"tests/{name}" if name else line)
-        self.excluded, self.remote, self.python = marked["not"], marked["remote"], marked["python"]
+        self.excluded = marked["not"] if on_files else marked["not"] + marked["file"]
+        self.remote, self.python = marked["remote"], marked["python"]
         self.selected = marked[""] + self.python + self.remote
 
     def present(self, clone: Path) -> list[str]:
@@ -292,7 +294,7 @@ def main() -> int:
     who.add_argument("--stock", action="store_true", help="let the tests start what they start")
     arguments, options = parser.parse_known_args()
     clone = arguments.clone.resolve()
-    selection = Selection()
+    selection = Selection(on_files=arguments.server is None)
     # The webhooks of MLflow's tests are at example.com, which no name server needs to know then.
     os.environ["MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS"] = "true"
     # Older clones' tests of permissions rely on a password that MLflow had for its first user.
