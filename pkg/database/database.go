@@ -34,6 +34,8 @@ type DB struct {
 	writer   *writer       // SQLite
 	patience time.Duration // SQLite: how long a write waits for another process
 
+	statistics statistics
+
 	mu     sync.RWMutex // guards closed, and users against Close
 	closed bool
 	users  sync.WaitGroup
@@ -149,6 +151,7 @@ func (db *DB) Close() error {
 	if again {
 		return nil
 	}
+	db.statistics.interrupt()
 	db.users.Wait()
 	var errs []error
 	if db.writer != nil {

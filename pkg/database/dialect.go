@@ -52,10 +52,12 @@ type Dialect interface { //nolint:interfacebloat // each method is one differenc
 	// PlanLookUps is a statement that has the rest of a read transaction look rows up by their
 	// keys where it could read whole tables; "" where there is no need.
 	PlanLookUps() string
-	// PlanJoins is a statement that has the rest of a read transaction join some tables in a way
-	// that is good for many rows, unless statistics say that there are few; "" where there is no
-	// need.
+	// PlanJoins is a query that has the rest of a read transaction join some tables in a way
+	// that is good for many rows, where one of them has rows but no statistics, and has a row
+	// there; "" where there is no need.
 	PlanJoins(tables ...string) string
+	// Analyze is a statement that gathers the statistics of tables; "" where nothing lacks them.
+	Analyze(tables ...string) string
 
 	// Compare is a comparison of a column with placeholders as MLflow's
 	// SearchUtils.get_sql_comparison_func builds it: text compares case-sensitively, but for

@@ -29,6 +29,9 @@ func (portable) PlanLookUps() string { return "" }
 // PlanJoins needs nothing.
 func (portable) PlanJoins(...string) string { return "" }
 
+// Analyze isn't needed.
+func (portable) Analyze(...string) string { return "" }
+
 // FoldsKeys is what most collations do.
 func (portable) FoldsKeys() bool { return true }
 

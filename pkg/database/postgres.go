@@ -164,8 +164,12 @@ func (PostgreSQL) PlanLookUps() string { return "SET LOCAL enable_seqscan = off"
 // 12 s where a hash join takes 12 ms.
 func (PostgreSQL) PlanJoins(tables ...string) string {
 	return "SELECT set_config('enable_nestloop', 'off', true) WHERE EXISTS (SELECT FROM pg_catalog.pg_class WHERE " +
-		"oid IN ('" + strings.Join(tables, "'::regclass, '") + "'::regclass) AND reltuples < 0)"
+		"oid IN ('" + strings.Join(tables, "'::regclass, '") + "'::regclass) AND reltuples <= 0 AND " +
+		"pg_catalog.pg_relation_size(oid) > 0)"
 }
+
+// Analyze takes a sample of each table.
+func (PostgreSQL) Analyze(tables ...string) string { return "ANALYZE " + strings.Join(tables, ", ") }
 
 // Compare has an ILIKE of its own.
 func (PostgreSQL) Compare(column, operator string, _ bool, values int) (condition string, repeats int) {

@@ -44,14 +44,25 @@ func Collect[T any](
 	}
 }
 
-// Planned is what [Dialect.PlanLookUps] or [Dialect.PlanJoins] gives, to be put in front of other
-// selections; nothing where the database needs nothing.
-func Planned(statement string) []Selection {
-	if statement == "" {
+// PlannedLookUps is [Dialect.PlanLookUps], to be put in front of other selections.
+func PlannedLookUps(tx *Tx) []Selection { return planned(tx.Dialect().PlanLookUps(), nil) }
+
+// PlannedJoins is [Dialect.PlanJoins], to be put in front of other selections. Statistics that are missing are
+// gathered, for the searches to come.
+func PlannedJoins(tx *Tx, tables ...string) []Selection {
+	return planned(tx.Dialect().PlanJoins(tables...), func(func(...any) error) error {
+		tx.db.analyze(tx.ctx, tx.Dialect().Analyze(tables...))
+
+		return nil
+	})
+}
+
+func planned(query string, row func(scan func(dest ...any) error) error) []Selection {
+	if query == "" {
 		return nil
 	}
 
-	return []Selection{{Statement: Statement{Query: statement}}}
+	return []Selection{{Statement: Statement{Query: query}, Row: row}}
 }
 
 // Value reads a row of one column.

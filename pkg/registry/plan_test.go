@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -116,6 +117,37 @@ func TestPromptsCostNothing(t *testing.T) {
 				`Index (Only )?Scan using \S+ on model_version_tags p`, plan, filter)
 		}
 	}, "sqlite", "postgresql")
+}
+
+// TestSearchGathersStatistics has a search find a registry that PostgreSQL knows nothing of.
+func TestSearchGathersStatistics(t *testing.T) {
+	databasetest.Each(t, func(t *testing.T, db *database.DB) {
+		known := func() (rows float64) {
+			require.NoError(t, db.Read(t.Context(), func(tx *database.Tx) error {
+				return tx.QueryRow("SELECT reltuples FROM pg_class WHERE oid = 'model_versions'::regclass").Scan(&rows)
+			}))
+
+			return rows
+		}
+		// Or PostgreSQL might be first; and it may have been asked when there was nothing to know.
+		require.NoError(t, db.Write(t.Context(), func(tx *database.Tx) error {
+			for _, table := range []string{"registered_models", "model_versions"} {
+				if _, err := tx.Exec("ALTER TABLE " + table + " SET (autovacuum_enabled = false)"); err != nil {
+					return err
+				}
+			}
+
+			_, err := tx.Exec("ANALYZE model_versions")
+
+			return err
+		}))
+		fill(t, db, "model", 10, 5, false)
+		require.Zero(t, known())
+
+		_, err := New(db, nil).SearchModelVersions(t.Context(), &protos.SearchModelVersions{MaxResults: new(int64(1))})
+		require.NoError(t, err)
+		require.Eventually(t, func() bool { return known() == 50 }, time.Minute, time.Millisecond)
+	}, "postgresql")
 }
 
 // counter counts the queries of tables that a database logs.

@@ -51,7 +51,7 @@ func (s *Store) SearchRegisteredModels(
 
 	return database.Read(ctx, s.db, func(tx *database.Tx) (*protos.SearchRegisteredModels_Response, error) {
 		var found []*model
-		if err := tx.Select(append(plannedJoins(tx.Dialect()),
+		if err := tx.Select(append(plannedJoins(tx),
 			database.Collect(&found, scanModel, statement, args...))...); err != nil {
 			return nil, fmt.Errorf("searching registered models: %w", err)
 		}
@@ -64,9 +64,8 @@ func (s *Store) SearchRegisteredModels(
 }
 
 // plannedJoins has the rest of a transaction join models, versions and tags as many of them ask for.
-func plannedJoins(dialect database.Dialect) []database.Selection {
-	return database.Planned(dialect.PlanJoins(
-		"registered_models", "registered_model_tags", "model_versions", "model_version_tags"))
+func plannedJoins(tx *database.Tx) []database.Selection {
+	return database.PlannedJoins(tx, "registered_models", "registered_model_tags", "model_versions", "model_version_tags")
 }
 
 // pageOf is the page of what a query found: one more than asked for tells that there is another
@@ -205,7 +204,7 @@ func (s *Store) SearchModelVersions(
 
 	return database.Read(ctx, s.db, func(tx *database.Tx) (*protos.SearchModelVersions_Response, error) {
 		var found []version
-		if err := tx.Select(append(plannedJoins(tx.Dialect()),
+		if err := tx.Select(append(plannedJoins(tx),
 			database.Collect(&found, scanVersion, statement, args...))...); err != nil {
 			return nil, fmt.Errorf("searching model versions: %w", err)
 		}

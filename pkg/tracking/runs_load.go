@@ -71,7 +71,7 @@ func (p *runPage) everything(tx *database.Tx) []database.Selection {
 	)
 
 	if len(p.runs) > 1 {
-		selections = database.Planned(dialect.PlanLookUps())
+		selections = database.PlannedLookUps(tx)
 	}
 
 	return append(selections, p.infos(tx), p.latestMetrics(dialect), p.params(dialect), p.tags(dialect),

@@ -223,7 +223,7 @@ func (s *runSearch) section(tx *database.Tx, section int, after []any, limit int
 	var found []foundRun
 
 	statement, args := c.Statement(strings.Join(columns, ", "), "runs r", limit, offset)
-	err := tx.Select(append(database.Planned(c.plan()), database.Collect(&found, s.scan, statement, args...))...)
+	err := tx.Select(append(c.plan(tx), database.Collect(&found, s.scan, statement, args...))...)
 
 	return found, err
 }
@@ -251,13 +251,13 @@ func (s *runSearch) joinOrder(c *clauses, alias string, order search.Order, sect
 		alias+"."+s.dialect.Quote("key")+" = ?"+condition, order.Key)
 }
 
-// plan is the statement that says how to join what was logged, "" without a join.
-func (c *clauses) plan() string {
+// plan says how to join what was logged, if anything is joined.
+func (c *clauses) plan(tx *database.Tx) []database.Selection {
 	if !c.HasJoins() {
-		return ""
+		return nil
 	}
 
-	return c.Dialect.PlanJoins("runs", "latest_metrics", "params", "tags")
+	return database.PlannedJoins(tx, "runs", "latest_metrics", "params", "tags")
 }
 
 // order is the key in an ORDER BY.
