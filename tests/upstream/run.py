@@ -18,9 +18,7 @@ This is a script and no module, as MLflow's tests are in a package named ``tests
 from __future__ import annotations
 
 import argparse
-import asyncio
 import contextlib
-import inspect
 import os
 import re
 import subprocess
@@ -192,7 +190,7 @@ def matches(node: str, names: list[str]) -> bool:
 
 
 class Selection:
-    """A pytest plugin that leaves out what selection.txt says after ``not``, and runs coroutines."""
+    """A pytest plugin that leaves out what selection.txt says after ``not``."""
 
     def __init__(self, *, on_files: bool) -> None:
         marked: dict[str, list[str]] = {"": [], "not": [], "file": [], "remote": [], "python": []}
@@ -217,15 +215,6 @@ class Selection:
         left_out = [item for item in items if matches(item.nodeid, self.excluded)]
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
-
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> bool | None:
-        """Run a coroutine, for which MLflow has a plugin of pytest's."""
-        if not inspect.iscoroutinefunction(pyfuncitem.obj):
-            return None
-        names = pyfuncitem._fixtureinfo.argnames
-        asyncio.run(pyfuncitem.obj(**{name: pyfuncitem.funcargs[name] for name in names}))
-        return True
 
 
 class Placement:
