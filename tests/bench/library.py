@@ -7,7 +7,7 @@ import itertools
 import sqlite3
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from tests.servers import fresh_database
 
 _DATABASES = ("sqlite", "sqlite-wal", "postgresql")
 _RUNS = 100
+_TURNS = 10
 Operation = Callable[[int], Any]
 
 
@@ -37,21 +38,27 @@ def operations(store: SqlAlchemyStore, runs: list[str]) -> dict[str, Operation]:
     }
 
 
-def rate(operation: Operation, steps: Iterator[int], threads: int, seconds: float) -> float:
-    """Return how often a second the threads together get it done."""
-    end = time.perf_counter() + seconds
+def rates(sides: Sequence[Operation], steps: Iterator[int], threads: int, seconds: float) -> list[float]:
+    """Return how often a second the threads together get each side's operation done.
 
-    def work(_: int) -> int:
-        done = 0
+    The sides take turns, so that what else the machine does meanwhile slows all of them.
+    """
+    done, took = [0] * len(sides), [0.0] * len(sides)
+
+    def work(operation: Operation, end: float) -> int:
+        count = 0
         while time.perf_counter() < end:
             operation(next(steps))
-            done += 1
-        return done
+            count += 1
+        return count
 
-    began = time.perf_counter()
     with ThreadPoolExecutor(threads) as pool:
-        done = sum(pool.map(work, range(threads)))
-    return done / (time.perf_counter() - began)
+        for side in list(range(len(sides))) * _TURNS:
+            began = time.perf_counter()
+            end = began + seconds / _TURNS
+            done[side] += sum(pool.map(work, [sides[side]] * threads, [end] * threads))
+            took[side] += time.perf_counter() - began
+    return [count / time for count, time in zip(done, took, strict=True)]
 
 
 def seed(store: SqlAlchemyStore) -> list[str]:
@@ -82,14 +89,12 @@ def measure(database: str, directory: Path, arguments: argparse.Namespace) -> No
         if arguments.operations and name.partition("(")[0] not in arguments.operations:
             continue
         for threads in arguments.threads:
-            rates = [
-                rate(side[name], steps, threads, arguments.seconds)
-                for side in ((fast,) if arguments.only_library else (slow, fast))
-            ]
+            sides = (fast,) if arguments.only_library else (slow, fast)
+            measured = rates([side[name] for side in sides], steps, threads, arguments.seconds)
             print(
                 f"{database:11} {name:17} {threads} threads",
-                *(f"{each:9.0f}/s" for each in rates),
-                f"{rates[-1] / rates[0]:6.1f}x",
+                *(f"{each:9.0f}/s" for each in measured),
+                f"{measured[-1] / measured[0]:6.1f}x",
                 flush=True,
             )
 
