@@ -18,6 +18,8 @@ import (
 	"github.com/mattn/go-sqlite3"
 	gormsqlite "gorm.io/driver/sqlite"
 	"gorm.io/gorm"
+
+	"github.com/mlflow/mlflow-go/pkg/database/journals"
 )
 
 // SQLite is the dialect of files.
@@ -121,7 +123,9 @@ func (d SQLite) Index(i Index) IndexStatements {
 		Exists: "SELECT 1 FROM sqlite_master WHERE type = 'index' AND name = '" + i.Name + "'",
 		Create: []string{
 			"PRAGMA temp_store = FILE",
+			"PRAGMA cache_spill = ON",
 			"CREATE INDEX IF NOT EXISTS " + d.Quote(i.Name) + i.columns(d, ""),
+			keepUnwritten,
 			keepInMemory,
 		},
 		Drop: "DROP INDEX IF EXISTS " + d.Quote(i.Name),
@@ -198,6 +202,9 @@ func sqliteSession(file string, readOnly bool) sqliteConnector {
 		"_cache_size":          {strconv.Itoa(-pageCache)},
 		// A connection is in the hands of one goroutine at a time, so that SQLite needs no locks of its own.
 		"_mutex": {"no"},
+	}
+	if vfs := journals.VFS(); vfs != "" {
+		settings.Set("vfs", vfs)
 	}
 	if readOnly {
 		settings.Set("_query_only", "1")

@@ -25,6 +25,10 @@ const checkpoint = "PRAGMA wal_autocheckpoint = 4000"
 // keepInMemory has a statement's undo log stay out of files: a log-batch of ten made and filled one each time.
 const keepInMemory = "PRAGMA temp_store = MEMORY"
 
+// keepUnwritten has a transaction write nothing before its commit, as package journals asks for: else an
+// error in writing what doesn't fit into the page cache could leave the transaction half there.
+const keepUnwritten = "PRAGMA cache_spill = OFF"
+
 // gap is what part of the time that a group had the file the next leaves it alone, when it waits already.
 // Other processes look for the lock now and then, at most every 100 ms: without a gap they find it by luck
 // only. The next group grows meanwhile, so that hardly anything is lost.
@@ -110,7 +114,7 @@ func (db *DB) startWriter(ctx context.Context) error {
 	}
 	// Only now: what was asked of the file before may wait for another process as readers do.
 	patience := "PRAGMA busy_timeout = " + strconv.FormatInt(writerBusyTimeout.Milliseconds(), 10)
-	if err := execAllOn(ctx, conn, []string{checkpoint, keepInMemory, patience}); err != nil {
+	if err := execAllOn(ctx, conn, []string{checkpoint, keepInMemory, keepUnwritten, patience}); err != nil {
 		return errors.Join(fmt.Errorf("setting up the SQLite writer: %w", err), conn.Close())
 	}
 	ctx = context.WithoutCancel(ctx) // what is opened is closed, whoever has left
