@@ -39,7 +39,7 @@ func TestReadTogether(t *testing.T) {
 		ids := append(slices.Collect(maps.Keys(alone)), nobody)
 
 		t.Run("OK", func(t *testing.T) {
-			runs, err := store.runs.together(t.Context(), ids)
+			runs, err := store.loadRuns(t.Context(), ids)
 			require.NoError(t, err)
 			require.Len(t, runs, len(ids))
 
@@ -47,7 +47,7 @@ func TestReadTogether(t *testing.T) {
 				requireRun(t, alone[id], runs[i])
 			}
 
-			require.Nil(t, runs[len(alone)].GetInfo())
+			require.Nil(t, runs[len(alone)])
 		})
 		t.Run("OKAtOnce", func(t *testing.T) {
 			type reading struct {
@@ -80,9 +80,6 @@ func TestReadTogether(t *testing.T) {
 					requireRun(t, alone[found.id], found.run)
 				}
 			}
-
-			require.Zero(t, store.runs.reading)
-			require.Nil(t, store.runs.waiting)
 		})
 	})
 }

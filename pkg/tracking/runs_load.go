@@ -47,17 +47,12 @@ type runPage struct {
 // newRunPage has runs without any data.
 func newRunPage(ids ...string) *runPage {
 	p := &runPage{
-		runs: make([]*protos.Run, len(ids)), places: make(map[string]int, len(ids)), ids: slices.Clone(ids),
+		runs: make([]*protos.Run, len(ids)), places: make(map[string]int, len(ids)), ids: database.Padded(ids),
 	}
 
 	for i, id := range ids {
 		p.runs[i] = &protos.Run{Data: &protos.RunData{}, Inputs: &protos.RunInputs{}, Outputs: &protos.RunOutputs{}}
 		p.places[id] = i
-	}
-
-	// Statements for any number of runs would each be prepared, and push others out.
-	for n := len(ids); n&(n-1) != 0 && n < maxRunsTogether; n++ {
-		p.ids = append(p.ids, ids[0])
 	}
 
 	return p

@@ -40,7 +40,7 @@ const (
 type Store struct {
 	db      *database.DB
 	options Options
-	runs    *runReader
+	runs    *database.Loader[string, protos.Run]
 }
 
 // New makes a store on a database whose tables exist. It fails when the artifact root names a file
@@ -56,7 +56,10 @@ func New(db *database.DB, options Options) (*Store, error) {
 		options.MaxArtifactLocationLength = defaultMaxArtifactLocationLength
 	}
 
-	return &Store{db: db, options: options, runs: &runReader{db: db}}, nil
+	s := &Store{db: db, options: options}
+	s.runs = database.NewLoader(s.loadRuns)
+
+	return s, nil
 }
 
 // Initialize does what MLflow's store does when it is constructed: it refuses a database with
