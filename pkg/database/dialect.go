@@ -68,6 +68,8 @@ type Dialect interface { //nolint:interfacebloat // each method is one differenc
 	// FoldsKeys says that a unique key may find texts the same that differ in case, accents or spaces
 	// at the end.
 	FoldsKeys() bool
+	// Remote says that statements go to a server: to read much at once is worth what it costs here.
+	Remote() bool
 	// Index gives the statements for an index.
 	Index(index Index) IndexStatements
 	// CurrentMillis is the database clock, in milliseconds since 1970

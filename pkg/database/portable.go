@@ -35,5 +35,8 @@ func (portable) Analyze(...string) string { return "" }
 // FoldsKeys is what most collations do.
 func (portable) FoldsKeys() bool { return true }
 
+// Remote is every database but SQLite.
+func (portable) Remote() bool { return true }
+
 // Many isn't faster.
 func (portable) Many(string, [][]any) (many string, args []any, ok bool) { return "", nil, false }

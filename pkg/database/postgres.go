@@ -183,6 +183,9 @@ func (PostgreSQL) Compare(column, operator string, _ bool, values int) (conditio
 // FoldsKeys keeps texts apart that differ at all.
 func (PostgreSQL) FoldsKeys() bool { return false }
 
+// Remote costs a round trip.
+func (PostgreSQL) Remote() bool { return true }
+
 // Index is made while others write. What an attempt that failed leaves behind is in the way of
 // another. Without statistics, the planner wouldn't know what the index is good for.
 func (d PostgreSQL) Index(i Index) IndexStatements {

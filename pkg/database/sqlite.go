@@ -115,6 +115,9 @@ func (SQLite) Compare(column, operator string, _ bool, values int) (condition st
 // FoldsKeys keeps texts apart that differ at all.
 func (SQLite) FoldsKeys() bool { return false }
 
+// Remote is what SQLite isn't: a small read takes it microseconds.
+func (SQLite) Remote() bool { return false }
+
 // Index is made in a transaction. Its columns ascend: a migration of MLflow's that copies the table
 // would leave nothing of a DESC, and SQLite reads indexes backwards as well. What is sorted for it may be
 // more than fits into memory.

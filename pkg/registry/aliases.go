@@ -3,6 +3,7 @@ package registry
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -107,9 +108,7 @@ func (s *Store) GetModelVersionByAlias(
 		return s.highestVersion(ctx, name)
 	}
 
-	found, err := database.Read(ctx, s.db, func(tx *database.Tx) (*protos.ModelVersion, error) {
-		return s.aliased(tx, name, alias)
-	})
+	found, err := s.findAliased(ctx, aliasKey{name, alias})
 	if err == nil && found == nil {
 		err = s.errNoAlias(ctx, name, alias)
 	}
@@ -173,6 +172,39 @@ func (s *Store) highestVersion(ctx context.Context, name string) (*protos.GetMod
 	return &protos.GetModelVersionByAlias_Response{ModelVersion: found}, nil
 }
 
+// aliasKey names an alias of a model.
+type aliasKey struct{ model, alias string }
+
+// findAliased reads the version that an alias points to, nil if there is none, together with others' where that is
+// worth it.
+func (s *Store) findAliased(ctx context.Context, key aliasKey) (*protos.ModelVersion, error) {
+	if s.db.Dialect().Remote() {
+		return s.aliases.Load(ctx, key)
+	}
+
+	return database.Read(ctx, s.db, func(tx *database.Tx) (*protos.ModelVersion, error) {
+		return s.aliased(tx, key.model, key.alias)
+	})
+}
+
+// loadAliased reads the versions that aliases point to; nil for those that point to none.
+func (s *Store) loadAliased(ctx context.Context, keys []aliasKey) ([]*protos.ModelVersion, error) {
+	return database.Read(ctx, s.db, func(tx *database.Tx) ([]*protos.ModelVersion, error) {
+		if len(keys) == 1 { // by the statements for one, which are cheaper
+			found, err := s.aliased(tx, keys[0].model, keys[0].alias)
+
+			return []*protos.ModelVersion{found}, err
+		}
+
+		page := newAliasPage(keys)
+		if err := tx.SelectLast(page.everything(tx, s.sql)...); err != nil {
+			return nil, fmt.Errorf("reading the versions behind %d aliases: %w", len(keys), err)
+		}
+
+		return page.complete(), nil
+	})
+}
+
 // aliased reads the version that an alias points to, nil if there is none, and ends the transaction.
 func (s *Store) aliased(tx *database.Tx, name, alias string) (*protos.ModelVersion, error) {
 	var (
@@ -200,4 +232,101 @@ func (s *Store) aliased(tx *database.Tx, name, alias string) (*protos.ModelVersi
 	found[0].showAliases(aliases)
 
 	return found[0].ModelVersion, nil
+}
+
+// aliasPage is a number of aliases whose versions are read together.
+type aliasPage struct {
+	models, aliases []string
+	places          map[aliasKey]int // of an alias in found
+	found           []aliasedVersion
+}
+
+// aliasedVersion is the version that an alias points to, nil for none, and what belongs to it.
+type aliasedVersion struct {
+	version *protos.ModelVersion
+	tags    []*protos.ModelVersionTag
+	aliases []string
+}
+
+func newAliasPage(keys []aliasKey) *aliasPage {
+	p := &aliasPage{places: make(map[aliasKey]int, len(keys)), found: make([]aliasedVersion, len(keys))}
+
+	for i, key := range keys {
+		p.places[key] = i
+
+		if !slices.Contains(p.models, key.model) {
+			p.models = append(p.models, key.model)
+		}
+
+		if !slices.Contains(p.aliases, key.alias) {
+			p.aliases = append(p.aliases, key.alias)
+		}
+	}
+
+	p.models, p.aliases = database.Padded(p.models), database.Padded(p.aliases)
+
+	return p
+}
+
+// everything selects the versions, their tags and all of their aliases.
+func (p *aliasPage) everything(tx *database.Tx, sql statements) []database.Selection {
+	return append(database.PlannedLookUps(tx),
+		eachAliased(p, tx, sql.versionsByAliases, scanVersion, func(of *aliasedVersion, found version) {
+			of.version = found.ModelVersion
+		}),
+		eachAliased(p, tx, sql.tagsByAliases, scanVersionTag, func(of *aliasedVersion, tag *protos.ModelVersionTag) {
+			of.tags = append(of.tags, tag)
+		}),
+		eachAliased(p, tx, sql.aliasesByAliases, database.Value[string], func(of *aliasedVersion, alias string) {
+			of.aliases = append(of.aliases, alias)
+		}),
+	)
+}
+
+// eachAliased selects rows that begin with a model's name and an alias; add is given what was scanned of the rest, of
+// those that belong to one of the page's. The database looks at each name with each alias: models have few aliases,
+// and mostly the same.
+func eachAliased[T any](
+	p *aliasPage, tx *database.Tx, query string, scan func(scan func(...any) error) (T, error),
+	add func(of *aliasedVersion, item T),
+) database.Selection {
+	models, modelArgs := tx.Dialect().AnyOf("a.name", p.models)
+	aliases, aliasArgs := tx.Dialect().AnyOf("a.alias", p.aliases)
+
+	var key aliasKey
+
+	dests := append(make([]any, 0, 16), &key.model, &key.alias) // with room for the rest
+
+	return database.Selection{
+		Statement: database.Statement{
+			Query: query + models + " AND " + aliases, Args: slices.Concat([]any{tx.Workspace()}, modelArgs, aliasArgs),
+		},
+		Row: func(row func(...any) error) error {
+			item, err := scan(func(rest ...any) error { return row(append(dests, rest...)...) })
+			if err != nil {
+				return err
+			}
+
+			if place, wanted := p.places[key]; wanted {
+				add(&p.found[place], item)
+			}
+
+			return nil
+		},
+	}
+}
+
+// complete gives the versions what belongs to them.
+func (p *aliasPage) complete() []*protos.ModelVersion {
+	versions := make([]*protos.ModelVersion, len(p.found))
+
+	for i, found := range p.found {
+		if found.version != nil {
+			found.version.Tags, found.version.Aliases = found.tags, found.aliases
+		}
+
+		versions[i] = found.version
+	}
+
+	return versions
 }

@@ -36,9 +36,12 @@ type statements struct {
 	model, modelTags, modelAliases, promptTag, lockModel     string
 	latestOfModel                                            string
 	version, versionTags, versionByAlias, versionTagsByAlias string
-	insertModel, setModelTag, deleteModelTag                 string
-	insertVersion, setVersionTag, deleteVersionTag           string
-	setAlias                                                 string
+	// Those of several aliases take the workspace and end before a condition of a.name and a.alias, which their rows
+	// begin with.
+	versionsByAliases, tagsByAliases, aliasesByAliases string
+	insertModel, setModelTag, deleteModelTag           string
+	insertVersion, setVersionTag, deleteVersionTag     string
+	setAlias                                           string
 }
 
 const (
@@ -64,6 +67,12 @@ func newStatements(d database.Dialect) statements {
 		})
 	}
 
+	byAliases := func(columns, table, condition string) string {
+		return "SELECT a.name, a.alias, " + columns + " FROM registered_model_aliases a JOIN " + table + " m ON " +
+			"m.workspace = a.workspace AND m.name = a.name AND m.version = a.version" + condition +
+			" WHERE a.workspace = ? AND "
+	}
+
 	const byAlias = " a ON a.workspace = m.workspace AND a.name = m.name AND a.version = m.version " +
 		"WHERE a.workspace = ? AND a.name = ? AND a.alias = ?"
 
@@ -77,7 +86,10 @@ func newStatements(d database.Dialect) statements {
 			" AND m." + notDeleted,
 		versionTagsByAlias: "SELECT m.name, m.version, m." + key + ", m.value FROM model_version_tags m " +
 			"JOIN registered_model_aliases" + byAlias,
-		lockModel: "SELECT name FROM registered_models" + hint + ofModel + suffix,
+		versionsByAliases: byAliases(versionColumns, "model_versions", " AND m."+notDeleted),
+		tagsByAliases:     byAliases("m."+key+", m.value", "model_version_tags", ""),
+		aliasesByAliases:  byAliases("m.alias", "registered_model_aliases", ""),
+		lockModel:         "SELECT name FROM registered_models" + hint + ofModel + suffix,
 		setModelTag: upsert("registered_model_tags", modelTagColumns,
 			[]string{workspaceColumn, keyColumn, nameColumn}, "value"),
 		setVersionTag: upsert("model_version_tags", versionTagColumns,
@@ -232,6 +244,12 @@ func selectAliases(
 type versionKey struct {
 	name   string
 	number int64
+}
+
+func scanVersionTag(scan func(...any) error) (*protos.ModelVersionTag, error) {
+	tag := &protos.ModelVersionTag{}
+
+	return tag, scan(&tag.Key, &tag.Value)
 }
 
 func selectVersionTags(

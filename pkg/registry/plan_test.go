@@ -219,6 +219,27 @@ func TestSearchesTakeAFixedNumberOfQueries(t *testing.T) {
 				require.Len(t, versions.GetModelVersions()[0].GetTags(), 1)
 				require.Equal(t, int64(2), counted.queries.Load(), "%d versions", size)
 			}
+
+			for _, size := range []int{1, 64} {
+				counted.queries.Store(0)
+
+				keys := make([]aliasKey, size)
+				for i := range keys {
+					keys[i] = aliasKey{"model " + strconv.Itoa(i), "a"}
+				}
+
+				versions, err := store.loadAliased(t.Context(), keys)
+				require.NoError(t, err)
+
+				for i, found := range versions {
+					require.Equal(t, keys[i].model, found.GetName())
+					require.Equal(t, "2", found.GetVersion())
+					require.Equal(t, []string{"a"}, found.GetAliases())
+					require.Len(t, found.GetTags(), 1)
+				}
+
+				require.Equal(t, int64(3), counted.queries.Load(), "%d aliases", size)
+			}
 		})
 	}
 }

@@ -29,12 +29,16 @@ type Store struct {
 	db     *database.DB
 	models LoggedModels
 	// The statements of this database.
-	sql statements
+	sql     statements
+	aliases *database.Loader[aliasKey, protos.ModelVersion]
 }
 
 // New makes a store on a database whose tables exist. The logged models may be in another one.
 func New(db *database.DB, models LoggedModels) *Store {
-	return &Store{db: db, models: models, sql: newStatements(db.Dialect())}
+	s := &Store{db: db, models: models, sql: newStatements(db.Dialect())}
+	s.aliases = database.NewLoader(s.loadAliased)
+
+	return s
 }
 
 // PromptTag marks registered models that are prompts, and the versions of prompts
