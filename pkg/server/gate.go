@@ -211,18 +211,14 @@ var Modes = []Mode{
 		},
 	},
 	{
-		Name: "telemetry", When: "neither MLFLOW_DISABLE_TELEMETRY nor DO_NOT_TRACK is true",
+		Name:      "telemetry",
+		When:      "MLFLOW_DISABLE_TELEMETRY and DO_NOT_TRACK aren't true, nor is a CI system's variable set",
 		Reason:    "MLflow's telemetry is Python code, and asks a server what to collect",
 		Concerned: "ui-telemetry",
 		Concerns: func(route Route) bool {
 			return route.Name == getTelemetryName || route.Name == postTelemetryName
 		},
-		Applies: func(s Setting) bool {
-			off := slices.Contains([]string{"true", "1"}, strings.ToLower(s.Getenv("MLFLOW_DISABLE_TELEMETRY"))) ||
-				strings.EqualFold(s.Getenv("DO_NOT_TRACK"), "true")
-
-			return !off || s.Getenv("_MLFLOW_TESTING_TELEMETRY") != ""
-		},
+		Applies: collectsTelemetry,
 	},
 	{
 		Name:      "graphql-limits",

@@ -80,7 +80,7 @@ var inMode = map[string][]func(*config.Config, map[string]string){
 	},
 	"telemetry": {
 		func(*config.Config, map[string]string) {},
-		func(_ *config.Config, e map[string]string) { e["MLFLOW_DISABLE_TELEMETRY"] = "what?" },
+		func(_ *config.Config, e map[string]string) { e["MLFLOW_DISABLE_TELEMETRY"] = "False" },
 		func(_ *config.Config, e map[string]string) {
 			e["DO_NOT_TRACK"], e["_MLFLOW_TESTING_TELEMETRY"] = "true", "true"
 		},

@@ -65,8 +65,7 @@ var nativePlainRoutes = []plainRoute{
 	},
 	{
 		verb: http.MethodGet, path: "/ajax-api/3.0/mlflow/ui-telemetry",
-		name: getTelemetryName, service: contract.UIServiceName, answer: constant(`{"disable_ui_events":[],` +
-			`"disable_ui_telemetry":true,"ui_rollout_percentage":0}`),
+		name: getTelemetryName, service: contract.UIServiceName, answer: constant(switchedOff),
 	},
 	{
 		verb: http.MethodPost, path: "/ajax-api/3.0/mlflow/ui-telemetry",

@@ -19,6 +19,8 @@ from tests.servers import OURS, STOCK, Server, running
 _EXPERIMENT = "/api/2.0/mlflow/experiments/get?experiment_id=0"
 _VIA = "1.1 mlflow-go"
 _QUIET = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+# Telemetry is on whatever else is set, and finds no network.
+_TELEMETRY = {"_MLFLOW_TESTING_TELEMETRY": "true", "HTTPS_PROXY": "http://127.0.0.1:9"}
 _AUTH = {
     "MLFLOW_FLASK_SERVER_SECRET_KEY": "a secret key of the tests",
     "MLFLOW_AUTH_ADMIN_PASSWORD": "a long enough password",
@@ -134,14 +136,14 @@ def test_parts_are_left_to_python(database: str, made_database: Path, tmp_path: 
         *("--workers", "1", "--registry-store-uri", f"sqlite:///{registry}"),
         *("--go-opts", "proxy=experiments/get+logMetric"),
         database=database,
-        environment={**_QUIET, "MLFLOW_SQL_TRACE_ROLLUPS_ENABLED": "true"},
+        environment={**_QUIET, **_TELEMETRY, "MLFLOW_SQL_TRACE_ROLLUPS_ENABLED": "true"},
     ) as server:
         answered = _answered_by(server)
         rolled_up = {f"{what}/{act}" for what in ("experiments", "runs") for act in ("delete", "restore")}
         proxied = {"experiments/get", "runs/log-metric", *rolled_up}
         assert answered["python"] == {
             f"/{api}/2.0/mlflow/{route}" for api in ("api", "ajax-api") for route in proxied
-        }
+        } | {"/ajax-api/3.0/mlflow/ui-telemetry"}
         by_name = "/api/2.0/mlflow/experiments/get-by-name?experiment_name=Default"
         assert "via" not in server.request("GET", by_name).headers
         for workspace, status in (("default", 500), ("", 200)):  # FEATURE_DISABLED, as stock has it

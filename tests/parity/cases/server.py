@@ -4,6 +4,7 @@ from tests.parity.cases import case, get, post
 from tests.parity.twins import Step
 
 _GATEWAY = "/ajax-api/2.0/mlflow/gateway-proxy"
+_TELEMETRY = "/ajax-api/3.0/mlflow/ui-telemetry"
 
 CASES = (
     case(
@@ -20,9 +21,22 @@ CASES = (
         post(_GATEWAY, raw="nonsense", rows=False),
         get("/ajax-api/3.0/mlflow/assistant/config"),
         get("/ajax-api/3.0/mlflow/assistant/providers", {"any": "thing"}),
-        get("/ajax-api/3.0/mlflow/ui-telemetry"),
-        post("/ajax-api/3.0/mlflow/ui-telemetry", {"records": []}, rows=False),
         get("/ajax-api/2.0/mlflow/users/current"),
+    ),
+    case(
+        "telemetry that is switched off",
+        get(_TELEMETRY),
+        get(_TELEMETRY, {"any": "thing"}, headers={"Origin": "http://localhost:3000"}),
+        post(_TELEMETRY, {"records": []}, rows=False),
+        post(_TELEMETRY, {"records": [{"event_name": "seen"}]}, rows=False),
+        post(_TELEMETRY, raw="nonsense", rows=False),
+        post(_TELEMETRY, raw="", headers={"Content-Type": "text/plain"}, rows=False),
+        post(_TELEMETRY, headers={"Origin": "http://elsewhere.example"}, rows=False),
+        get(_TELEMETRY, headers={"Origin": "http://elsewhere.example"}),
+        get(_TELEMETRY, headers={"Host": "elsewhere.example"}),
+        *(Step(verb, _TELEMETRY, native=False) for verb in ("HEAD", "OPTIONS", "PUT", "DELETE")),
+        get(_TELEMETRY + "/", native=False),
+        get(_TELEMETRY.replace("ajax-api", "api"), native=False),
     ),
     case(
         "files of the ui",
