@@ -8,7 +8,7 @@ import (
 )
 
 // Mage takes "-json" only; people write "--json", as mlflow-go does.
-func init() {
+func init() { //nolint:gochecknoinits // nothing else of ours runs before mage reads its arguments
 	for i, argument := range os.Args {
 		if strings.HasPrefix(argument, "--") {
 			os.Args[i] = argument[1:]

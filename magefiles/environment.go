@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 
 	"github.com/magefile/mage/sh"
@@ -23,12 +24,14 @@ const (
 	testMySQLVariable = "MLFLOW_GO_TEST_MYSQL"
 )
 
+var errUnset = errors.New("not set: `python3 dev.py test <target>` prepares what tests need")
+
 // requireVariables fails unless the environment has all of the variables.
 func requireVariables(names ...string) error {
 	var errs []error
 	for _, name := range names {
 		if os.Getenv(name) == "" {
-			errs = append(errs, fmt.Errorf("%s is not set: `python3 dev.py test <target>` prepares what tests need", name))
+			errs = append(errs, fmt.Errorf("%s is %w", name, errUnset))
 		}
 	}
 
@@ -82,6 +85,17 @@ func checkClone() error {
 // run runs a command and shows its output.
 func run(command string, arguments ...string) error {
 	return runWith(nil, command, arguments...)
+}
+
+// runIn is run in a directory.
+func runIn(directory, command string, arguments ...string) error {
+	process := exec.Command(command, arguments...)
+	process.Dir, process.Stdout, process.Stderr = directory, os.Stdout, os.Stderr
+	if err := process.Run(); err != nil {
+		return fmt.Errorf("%s in %s: %w", command, directory, err)
+	}
+
+	return nil
 }
 
 // runWith is run with more environment variables.

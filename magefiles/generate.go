@@ -38,9 +38,12 @@ func Generate(check *bool) error {
 const (
 	schemaDirectory  = "pkg/schema"
 	schemaFile       = "schema.gen.go"
+	schemaPath       = schemaDirectory + "/" + schemaFile
 	optionsGenerator = "pkg/cmd/generate/options.py"
 	graphqlGenerator = "pkg/cmd/generate/graphql_schema.py"
 )
+
+var errOutOfDate = errors.New("out of date, run `go tool mage generate`")
 
 // checkSchema generates the schema elsewhere and compares.
 func checkSchema() (err error) {
@@ -56,10 +59,9 @@ func checkSchema() (err error) {
 	if err != nil {
 		return err
 	}
-	current := filepath.Join(schemaDirectory, schemaFile)
-	got, err := os.ReadFile(current)
+	got, err := os.ReadFile(schemaPath)
 	if err == nil && !bytes.Equal(got, want) {
-		err = fmt.Errorf("%s is out of date, run `go tool mage generate`", current)
+		err = fmt.Errorf("%s is %w", schemaPath, errOutOfDate)
 	}
 
 	return err

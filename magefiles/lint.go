@@ -19,20 +19,24 @@ func (l Lint) All() error {
 	return errors.Join(l.Go(), l.Platforms(), l.Python(), l.SQL(), l.Generated())
 }
 
-// Go runs golangci-lint on the product and go vet on the magefiles.
+// Go runs golangci-lint on the product and on the modules beside it: the magefiles, and the load of benchmarks.
 func (Lint) Go() error {
-	return errors.Join(
-		run(tool("golangci-lint"), "run", "--allow-parallel-runners", "./..."),
-		run("go", "-C", "magefiles", "vet", "-tags=mage", "./..."),
-	)
+	modules := []string{".", "magefiles", "tests/bench/load"}
+	errs := make([]error, len(modules))
+	for i, module := range modules {
+		errs[i] = runIn(module, tool("golangci-lint"), "run", "--allow-parallel-runners", "--build-tags=mage", "./...")
+	}
+
+	return errors.Join(errs...)
 }
 
 // Platforms checks that the server compiles for macOS and Windows.
 func (Lint) Platforms() error {
-	var errs []error
-	for _, system := range []string{"darwin", "windows"} {
+	systems := []string{"darwin", "windows"}
+	errs := make([]error, len(systems))
+	for i, system := range systems {
 		environment := map[string]string{"GOOS": system, "GOARCH": "amd64", "CGO_ENABLED": "0"}
-		errs = append(errs, runWith(environment, "go", "vet", "./pkg/cmd/server"))
+		errs[i] = runWith(environment, "go", "vet", "./pkg/cmd/server")
 	}
 
 	return errors.Join(errs...)

@@ -4,6 +4,7 @@ package main
 
 import (
 	"fmt"
+	"os"
 
 	"github.com/magefile/mage/mg"
 
@@ -32,7 +33,7 @@ func (Repo) Check() error {
 	if err := mlflow.Check(); err != nil {
 		return err
 	}
-	fmt.Println("up to date:", mlflow.Path())
+	_, err = fmt.Fprintln(os.Stdout, "up to date:", mlflow.Path())
 
-	return nil
+	return err
 }

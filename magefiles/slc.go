@@ -30,7 +30,8 @@ func (Slc) Export(wheel *string) error {
 	return exportContainer(wheel)
 }
 
-// Prepare writes the container's flavour, package list and wheel into .slc/flavor, without Docker; -wheel=FILE as for slc:export.
+// Prepare writes the container's flavour, package list and wheel into .slc/flavor, without Docker; -wheel=FILE as for
+// slc:export.
 func (Slc) Prepare(wheel *string) error {
 	return exportContainer(wheel, "--prepare-only")
 }
@@ -48,7 +49,7 @@ func exportContainer(wheel *string, options ...string) error {
 	if err != nil {
 		return err
 	}
-	file := ""
+	var file string
 	if wheel != nil {
 		file = *wheel
 	} else if file, err = buildWheel(filepath.Join(slcFolder, "wheel")); err != nil {

@@ -51,13 +51,13 @@ func (Test) All() error {
 			}
 			printing.Lock()
 			defer printing.Unlock()
-			fmt.Printf("== %s (%s)\n%s", suite, time.Since(started).Round(time.Second), output.Bytes())
+			_, err := fmt.Fprintf(os.Stdout, "== %s (%s)\n%s", suite, time.Since(started).Round(time.Second), output.Bytes())
 
-			return nil
+			return err
 		})
 	}
 
-	return errors.Join(append(errs, running.Wait())...)
+	return errors.Join(running.Wait(), errors.Join(errs...))
 }
 
 // Go runs the Go tests, with the race detector.

@@ -21,6 +21,9 @@ const (
 	// RemoteVariable names another remote to fetch from, for those who cannot reach the usual one.
 	RemoteVariable = "MLFLOW_GO_REPO_REMOTE"
 
+	// permissions are those of the clone's directory.
+	permissions = 0o755
+
 	// pinned is the ref in the clone that remembers what was fetched, by the reference's name; the
 	// clone is up to date while its HEAD is there.
 	pinned = "refs/mlflow-go/"
@@ -31,6 +34,8 @@ var (
 	ErrMissing   = errors.New("no clone of MLflow's repository")
 	ErrOutOfDate = errors.New("the clone of MLflow's repository is out of date")
 )
+
+var errReference = errors.New("want remote#reference")
 
 // Clone is the checkout below a root.
 type Clone struct {
@@ -47,7 +52,7 @@ func Open(root string) (*Clone, error) {
 	}
 	remote, reference, ok := strings.Cut(strings.TrimSpace(string(content)), "#")
 	if !ok || remote == "" || reference == "" {
-		return nil, fmt.Errorf("%s holds %q, want remote#reference", ReferenceFile, content)
+		return nil, fmt.Errorf("%s: %w, not %q", ReferenceFile, errReference, content)
 	}
 	if other := os.Getenv(RemoteVariable); other != "" {
 		remote = other
@@ -98,7 +103,7 @@ func (c *Clone) Update() error {
 		return err
 	}
 	if !exists {
-		if err := os.MkdirAll(c.directory, 0o755); err != nil {
+		if err := os.MkdirAll(c.directory, permissions); err != nil {
 			return err
 		}
 		if _, err := c.git("init", "--quiet"); err != nil {
