@@ -33,6 +33,7 @@ import mlflow
 import pytest
 import requests
 from databases import database, template
+from exclusion import leave_out, matches
 from mlflow.server import handlers
 
 SELECTION = Path(__file__).with_name("selection.txt")
@@ -184,11 +185,6 @@ class Servers:
         subprocess.Popen = Process
 
 
-def matches(node: str, names: list[str]) -> bool:
-    """Whether a test is one of those named, or in a file or folder that is."""
-    return any(node == name or node.startswith((f"{name}[", f"{name}::", f"{name}/")) for name in names)
-
-
 class Selection:
     """A pytest plugin that leaves out what selection.txt says after ``not``."""
 
@@ -212,9 +208,7 @@ class Selection:
         return present
 
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
-        left_out = [item for item in items if matches(item.nodeid, self.excluded)]
-        config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if item not in left_out]
+        leave_out(config, items, lambda node: matches(node, self.excluded))
 
 
 class Placement:

@@ -25,6 +25,7 @@ from types import ModuleType
 import pytest
 import sqlalchemy
 from databases import database
+from exclusion import leave_out, matches
 from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore as MlflowModelRegistryStore
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore as MlflowTrackingStore
 
@@ -86,14 +87,7 @@ class Selection:
         self.excluded = exclusions(set(circumstances))
 
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
-        left_out = [
-            item for item in items if "workspace-enabled" in item.nodeid or self._matches(item.nodeid)
-        ]
-        config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if item not in left_out]
-
-    def _matches(self, node: str) -> bool:
-        return any(node == name or node.startswith(f"{name}[") for name in self.excluded)
+        leave_out(config, items, lambda node: "workspace-enabled" in node or matches(node, self.excluded))
 
 
 def exclusions(circumstances: set[str]) -> list[str]:
