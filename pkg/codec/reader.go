@@ -22,8 +22,6 @@ const (
 	maxIntDigits = 4300
 )
 
-var errNesting = errors.New("nested too deeply")
-
 // encodings are those that json.loads tells apart, by their byte order marks. The longer marks come
 // first, as they begin with shorter ones.
 var encodings = []struct {
@@ -182,12 +180,19 @@ func Parse(text string) (any, error) { return loads(text) }
 func loads(text string) (any, error) {
 	r := reader{text: text}
 
-	value, err := r.document()
-	if err != nil {
-		return nil, fmt.Errorf("%w at byte %d", err, r.pos)
-	}
+	return r.document()
+}
 
-	return value, nil
+// SyntaxError says where a text stops being JSON, in the words of Python's JSONDecodeError (3.11).
+type SyntaxError struct {
+	// Message is what Python's decoder calls the mistake.
+	Message string
+	// Line and Column count from 1, Position from 0, all in code points.
+	Line, Column, Position int
+}
+
+func (e *SyntaxError) Error() string {
+	return fmt.Sprintf("%s: line %d column %d (char %d)", e.Message, e.Line, e.Column, e.Position)
 }
 
 // reader is a JSON scanner over WTF-8 text.
@@ -198,18 +203,38 @@ type reader struct {
 }
 
 var (
-	errValue     = errors.New("a value was expected")
-	errExtraData = errors.New("data follows the value")
-	errName      = errors.New("a name in double quotes was expected")
-	errColon     = errors.New("':' was expected")
-	errComma     = errors.New("',' was expected")
-	errString    = errors.New("unterminated string")
-	errControl   = errors.New("invalid control character in a string")
-	errEscape    = errors.New("invalid escape in a string")
-	errDigits    = errors.New("integer has more than 4300 digits")
+	errNesting = errors.New("nested too deeply")
+	errDigits  = errors.New("integer has more than 4300 digits")
 )
 
+// Mistakes that more than one place finds.
+const (
+	missingComma     = "Expecting ',' delimiter"
+	controlCharacter = "Invalid control character at"
+	unterminated     = "Unterminated string starting at"
+)
+
+// fail makes the error of a byte's position.
+func (r *reader) fail(message string, pos int) error {
+	count := func(text string) (n int) {
+		for ; text != ""; n++ {
+			_, size := decodeRune(text)
+			text = text[max(size, 1):]
+		}
+
+		return n
+	}
+	before := r.text[:pos]
+	line := before[strings.LastIndexByte(before, '\n')+1:]
+
+	return &SyntaxError{message, strings.Count(before, "\n") + 1, count(line) + 1, count(before)}
+}
+
 func (r *reader) document() (any, error) {
+	if strings.HasPrefix(r.text, "\ufeff") {
+		return nil, r.fail("Unexpected UTF-8 BOM (decode using utf-8-sig)", 0)
+	}
+
 	r.space()
 
 	value, err := r.value()
@@ -220,7 +245,7 @@ func (r *reader) document() (any, error) {
 	r.space()
 
 	if r.pos != len(r.text) {
-		return nil, errExtraData
+		return nil, r.fail("Extra data", r.pos)
 	}
 
 	return value, nil
@@ -334,7 +359,7 @@ func (r *reader) object() (*Raw, error) {
 
 	for {
 		if r.peek() != '"' {
-			return nil, errName
+			return nil, r.fail("Expecting property name enclosed in double quotes", r.pos)
 		}
 
 		name, err := r.string()
@@ -345,7 +370,7 @@ func (r *reader) object() (*Raw, error) {
 		r.space()
 
 		if !r.take(':') {
-			return nil, errColon
+			return nil, r.fail("Expecting ':' delimiter", r.pos)
 		}
 
 		r.space()
@@ -363,7 +388,7 @@ func (r *reader) object() (*Raw, error) {
 		}
 
 		if !r.take(',') {
-			return nil, errComma
+			return nil, r.fail(missingComma, r.pos)
 		}
 
 		r.space()
@@ -393,7 +418,7 @@ func (r *reader) array() ([]any, error) {
 		}
 
 		if !r.take(',') {
-			return nil, errComma
+			return nil, r.fail(missingComma, r.pos)
 		}
 
 		r.space()
@@ -412,17 +437,19 @@ func (r *reader) string() (string, error) {
 
 			return r.text[start : r.pos-1], nil
 		case c == '\\':
-			return r.escaped([]byte(r.text[start:r.pos]))
+			return r.escaped(start)
 		case c < ' ':
-			return "", errControl
+			return "", r.fail(controlCharacter, r.pos)
 		}
 	}
 
-	return "", errString
+	return "", r.fail(unterminated, start-1)
 }
 
-// escaped reads the rest of a string that has escapes.
-func (r *reader) escaped(buffer []byte) (string, error) {
+// escaped reads the rest of a string that has escapes, and that began at a byte's position.
+func (r *reader) escaped(start int) (string, error) {
+	buffer := []byte(r.text[start:r.pos])
+
 	for r.pos < len(r.text) {
 		c := r.text[r.pos]
 		r.pos++
@@ -431,48 +458,56 @@ func (r *reader) escaped(buffer []byte) (string, error) {
 		case c == '"':
 			return string(buffer), nil
 		case c < ' ':
-			return "", errControl
+			return "", r.fail(controlCharacter, r.pos-1)
 		case c != '\\':
 			buffer = append(buffer, c)
+		case r.pos == len(r.text):
+			return "", r.fail(unterminated, start-1)
 		default:
-			char, ok := r.escape()
-			if !ok {
-				return "", errEscape
+			char, err := r.escape()
+			if err != nil {
+				return "", err
 			}
 
 			buffer = appendRune(buffer, char)
 		}
 	}
 
-	return "", errString
+	return "", r.fail(unterminated, start-1)
 }
 
 // escape reads what follows a backslash.
-func (r *reader) escape() (rune, bool) {
-	c := r.peek()
-	r.pos = min(r.pos+1, len(r.text))
+func (r *reader) escape() (rune, error) {
+	c := r.text[r.pos]
+	r.pos++
 
 	switch c {
 	case '"', '\\', '/':
-		return rune(c), true
+		return rune(c), nil
 	case 'b':
-		return '\b', true
+		return '\b', nil
 	case 'f':
-		return '\f', true
+		return '\f', nil
 	case 'n':
-		return '\n', true
+		return '\n', nil
 	case 'r':
-		return '\r', true
+		return '\r', nil
 	case 't':
-		return '\t', true
+		return '\t', nil
 	case 'u':
 	default:
-		return 0, false
+		return 0, r.fail(`Invalid \escape`, r.pos-len(`\u`))
 	}
 
+	mark := r.pos - 1
+
 	char, ok := r.hex()
-	if !ok || !utf16.IsSurrogate(char) {
-		return char, ok
+	if !ok {
+		return 0, r.fail(`Invalid \uXXXX escape`, mark)
+	}
+
+	if !utf16.IsSurrogate(char) {
+		return char, nil
 	}
 
 	// A pair makes one character; half of one stays as it is.
@@ -482,18 +517,18 @@ func (r *reader) escape() (rune, bool) {
 			if pair := utf16.DecodeRune(char, second); pair != utf8.RuneError {
 				*r = rest
 
-				return pair, true
+				return pair, nil
 			}
 		}
 	}
 
-	return char, true
+	return char, nil
 }
 
-// hex reads four hexadecimal digits.
+// hex reads four hexadecimal digits, which aren't the last of the text.
 func (r *reader) hex() (rune, bool) {
 	const digits = 4
-	if len(r.text)-r.pos < digits {
+	if len(r.text)-r.pos <= digits {
 		return 0, false
 	}
 
@@ -534,7 +569,7 @@ func (r *reader) number() (json.Number, error) {
 	if !r.take('0') && !r.digits() {
 		r.pos = start
 
-		return "", errValue
+		return "", r.fail("Expecting value", r.pos)
 	}
 
 	integer := true
