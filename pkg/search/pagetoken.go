@@ -68,7 +68,7 @@ func ParsePageToken(token string) (int64, error) {
 		return 0, nil
 	}
 
-	decoded, err := python.DecodeBase64(token)
+	decoded, err := pyfmt.DecodeBase64(token)
 	if err != nil {
 		return 0, contract.InvalidParameter("Invalid page token, could not base64-decode")
 	}

@@ -5,9 +5,9 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
-	"regexp"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -16,6 +16,7 @@ import (
 	"github.com/mlflow/mlflow-go/pkg/contract"
 	"github.com/mlflow/mlflow-go/pkg/database"
 	"github.com/mlflow/mlflow-go/pkg/protos"
+	"github.com/mlflow/mlflow-go/pkg/pyfmt"
 	"github.com/mlflow/mlflow-go/pkg/search"
 )
 
@@ -273,9 +274,9 @@ func modelOffset(request *protos.SearchLoggedModels) (int64, error) {
 		return 0, nil
 	}
 
-	token, ok := parseModelPageToken(text)
-	if !ok {
-		return 0, contract.InvalidParameter("Invalid page token: %s.", text)
+	token, err := parseModelPageToken(text)
+	if err != nil {
+		return 0, err
 	}
 
 	wanted := modelQuery(request)
@@ -299,31 +300,74 @@ func modelOffset(request *protos.SearchLoggedModels) (int64, error) {
 	}
 
 	value, _ := token.Get("offset")
-	if !isTrue(value) {
-		return 0, nil
-	}
 
-	number, _ := value.(json.Number)
-
-	offset, err := strconv.ParseInt(string(number), 10, 64)
-	if err != nil || offset < 0 || offset > math.MaxInt64/2 {
-		return 0, contract.InvalidParameter("Invalid page token: %s.", text)
+	offset, ok := wholeNumber(value)
+	if !ok || offset < 0 || offset > math.MaxInt64/2 {
+		return 0, notPageToken(text)
 	}
 
 	return offset, nil
 }
 
-var notBase64 = regexp.MustCompile(`[^A-Za-z0-9+/=]`)
-
-// parseModelPageToken decodes a token: base64, in which Python's decoder skips what isn't of the
-// alphabet, of a JSON object.
-func parseModelPageToken(text string) (token *codec.Raw, ok bool) {
-	decoded, err := base64.StdEncoding.DecodeString(notBase64.ReplaceAllString(text, ""))
-	if err != nil || !utf8.Valid(decoded) {
-		return nil, false
+// wholeNumber is what SQLAlchemy makes of an offset: Python's int, or 0 of what counts as false.
+func wholeNumber(value any) (int64, bool) {
+	if !isTrue(value) {
+		return 0, true
 	}
 
-	token, ok = parseJSON(string(decoded)).(*codec.Raw)
+	var text string
 
-	return token, ok
+	switch value := value.(type) {
+	case bool:
+		return 1, true
+	case string:
+		text = value
+	case json.Number:
+		text = value.String()
+
+		if number, err := value.Float64(); strings.ContainsAny(text, ".eE") {
+			return int64(number), err == nil && math.Abs(number) < math.MaxInt64
+		}
+	}
+
+	number, ok := pyfmt.ParseInt(text)
+	if !ok || !number.IsInt64() {
+		return 0, false
+	}
+
+	return number.Int64(), true
+}
+
+// notPageToken is the answer to what MLflow fails on.
+func notPageToken(text string) error {
+	return contract.InvalidParameter("Invalid page token: %s.", text)
+}
+
+// parseModelPageToken decodes a token: base64, in which Python's decoder skips what isn't of the alphabet,
+// of a JSON object (SearchLoggedModelsPaginationToken.decode).
+func parseModelPageToken(text string) (*codec.Raw, error) {
+	ascii := strings.Map(func(r rune) rune {
+		if r >= utf8.RuneSelf {
+			return -1
+		}
+
+		return r
+	}, text)
+
+	decoded, err := pyfmt.DecodeBase64(ascii)
+	if err != nil || !utf8.Valid(decoded) {
+		return nil, notPageToken(text)
+	}
+
+	parsed, err := codec.Parse(string(decoded))
+	if syntax, ok := errors.AsType[*codec.SyntaxError](err); ok {
+		return nil, contract.InvalidParameter("Invalid page token: %s. %s", text, syntax)
+	}
+
+	token, ok := parsed.(*codec.Raw)
+	if !ok {
+		return nil, notPageToken(text)
+	}
+
+	return token, nil
 }

@@ -73,7 +73,12 @@ NEGATIVE_OFFSET = Difference(
     stock=200,
     we_say="Invalid page token",
 )
-
+NO_OFFSET = Difference(
+    "the offset in a page token is no number: stock fails on it with Python's exception, a 500",
+    stock=500,
+    stock_says="INTERNAL_ERROR",
+    we_say="Invalid page token",
+)
 BEYOND_64_BITS = Difference(
     "PostgreSQL compares numbers of any size; SQLite, and we, take 64 bits",
     stock=200,
@@ -128,6 +133,10 @@ DIFFERENCES: dict[str, dict[int, Difference]] = {
     "histories of many runs": {27: CRASH, 29: CRASH},
     "logged model lives": {5: STATEMENT},
     "model versions refused": {3: CRASH},
+    "page tokens of logged models": {
+        **dict.fromkeys(range(14, 20), NO_OFFSET),
+        **dict.fromkeys(range(56, 63), CRASH),
+    },
     "registered model lives": {14: STATEMENT},
     "registered models are searched": {25: CRASH, 40: NEGATIVE_PAGE},
     "registry requests that stock reads by halves": {0: HALF_READ, 1: HALF_A_TAG, 3: HALF_READ},

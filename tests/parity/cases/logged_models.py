@@ -1,5 +1,7 @@
 """Logged models: their life, and searching them."""
 
+import base64
+import json
 from typing import Any
 
 from tests.parity.cases import ask, case, get, new_experiment, new_run, post
@@ -25,6 +27,28 @@ def _search(**fields: Any) -> Step:
     return ask(
         "logged-models/search", {"experiment_ids": ["${exp}"], "order_by": [{"field_name": "name"}], **fields}
     )
+
+
+_ORDER = {"field_name": "name", "ascending": True, "dataset_name": None, "dataset_digest": None}
+
+
+def _next_page(token: str | bytes, **fields: Any) -> Step:
+    """A search among the default experiment's models for the page of a token, which is given decoded."""
+    token = token.encode() if isinstance(token, str) else token
+    return ask(
+        "logged-models/search",
+        {
+            "experiment_ids": ["0"],
+            "order_by": [{"field_name": "name"}],
+            "page_token": base64.b64encode(token).decode(),
+            **fields,
+        },
+    )
+
+
+def _page_of(**members: Any) -> Step:
+    """The same for a token of that search, but for some members."""
+    return _next_page(json.dumps({"experiment_ids": ["0"], "order_by": [_ORDER], **members}))
 
 
 def _pairs(*keys: str) -> list[dict[str, str]]:
@@ -167,6 +191,64 @@ CASES = (
         ask("logged-models/search", {"experiment_ids": []}),
         ask("logged-models/search", {"experiment_ids": ["x"]}),
         ask("logged-models/search", {}),
+    ),
+    case(
+        "page tokens of logged models",
+        post("logged-models", {"experiment_id": "0", "name": "a"}),
+        post("logged-models", {"experiment_id": "0", "name": "b"}),
+        # Read as Python's int reads them.
+        *(
+            _page_of(offset=offset)
+            for offset in (None, 0, 1, 1.75, True, "1", " 1_0 ", [], {}, "", -0.5, 5.0)
+        ),
+        # These stop stock.
+        *(_page_of(offset=offset) for offset in ("x", [1], {"a": 1}, float("nan"), float("inf"), "1.5")),
+        *(
+            _page_of(**members)
+            for members in (
+                {"experiment_ids": None},
+                {"experiment_ids": "0"},
+                {"experiment_ids": [0]},
+                {"experiment_ids": ["0", 1.5, None, True, {"a": "é"}]},
+                {"experiment_ids": {"0": "1"}},
+                {"filter_string": ""},
+                {"filter_string": False},
+                {"filter_string": 5},
+                {"filter_string": "name = 'a'"},
+                {"filter_string": ["\n'"]},
+                {"order_by": None},
+                {"order_by": []},
+                {"order_by": [{**_ORDER, "ascending": False}]},
+                {"order_by": "name"},
+                {"more": "members"},
+            )
+        ),
+        _next_page("{}"),
+        _next_page('{"offset": 1}'),
+        # In the words of Python's decoder.
+        *(
+            _next_page(token)
+            for token in (
+                " ",
+                "x",
+                "nul",
+                "{'a': 1}",
+                '{"a" 1}',
+                '{"a": 1 "b": 2}',
+                '{"a": 1,}',
+                "[1,\n2",
+                '{"a": 1}\n\n }',
+                '"unterminated',
+                '"é\n"',
+                '"\\x"',
+                '"\\u12"',
+                '{"offset": .5}',
+                "\ufeff{}",
+            )
+        ),
+        *(_search(page_token=token) for token in ("e30=e30=", "e3 0é=", "====", "-_-_", "e")),
+        # JSON, but no object; and no text.
+        *(_next_page(token) for token in ("[]", "1", "null", '"text"', b"\xff", b"\xff\xfe{\0}\0")),
     ),
     case(
         "logged models in odd corners",
