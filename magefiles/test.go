@@ -99,7 +99,7 @@ func (Test) Store() error { return runPytest("store") }
 // Library has SQLite written through the shared library and through Python at once, and forks.
 func (Test) Library() error { return runPytest("library") }
 
-// Stress does the same for ten minutes on each kind of journal.
+// Stress does what test:library does to one file of SQLite's, for ten minutes in each journal mode.
 func (Test) Stress() error {
 	if err := os.Setenv("MLFLOW_GO_TEST_STRESS", "600"); err != nil {
 		return err
