@@ -7,23 +7,27 @@ import (
 	"runtime/metrics"
 )
 
-// What garbage may add to what lives, in percent of that, before it is collected. Large requests, many at a time,
-// make live heaps of 25 MiB, which Go's own 100 turns into 60; their collection costs a hundredth of the work.
-// To collect a small heap more often than Go does costs a tenth of a read.
+// What garbage may add to what lives before it is collected. To collect a small heap more often than Go does costs
+// a tenth of a read.
 const (
-	mostGarbage  = 100
-	leastGarbage = 50
+	// mostGarbage is in percent of what lives, and Go's own.
+	mostGarbage = 100
 	// freeGarbage is the garbage, in bytes, up to which nothing is saved.
 	freeGarbage = 5 << 20
+	// scanned is what part of the bytes that a collection looks at the garbage may be beyond that. What it costs
+	// depends on these, not on what lives: most of that are buffers of connections and bodies, in which nothing is
+	// looked for.
+	scanned = 2
 )
 
-// garbagePercent is what suits a heap of which so many bytes live.
-func garbagePercent(live uint64) int {
-	if live <= freeGarbage*100/mostGarbage {
+// garbagePercent is what suits a heap of which so many bytes live, in a program with so many to look at.
+func garbagePercent(live, scan uint64) int {
+	garbage := max(freeGarbage, scan/scanned)
+	if live <= garbage*100/mostGarbage {
 		return mostGarbage
 	}
 
-	return max(leastGarbage, int(freeGarbage*100/live))
+	return int(garbage * 100 / live) //nolint:gosec // at most mostGarbage
 }
 
 // limitGarbage adapts the collector after each of its cycles from now on, unless the environment says how it is
@@ -39,12 +43,13 @@ func afterEachCollection(percent int) {
 	type token struct{ _ *token } // with a pointer, so that it isn't put into one block with others
 
 	runtime.AddCleanup(&token{}, func(percent int) {
-		sample := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
-		metrics.Read(sample)
+		samples := []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/gc/scan/total:bytes"}}
+		metrics.Read(samples)
 
 		// To set it stops all goroutines for a moment, so not for nothing.
 		const step = 5
-		if suits := garbagePercent(sample[0].Value.Uint64()); suits > percent+step || suits < percent-step {
+		if suits := garbagePercent(samples[0].Value.Uint64(), samples[1].Value.Uint64()); suits > percent+step ||
+			suits < percent-step {
 			debug.SetGCPercent(suits)
 
 			percent = suits
