@@ -4,24 +4,17 @@ package main
 
 /*
 #include <malloc.h>
+#include <stdlib.h>
 
-static void limit_arenas(int arenas) {
+// The C library, which SQLite's memory comes from, is to keep it in one place. It keeps eight for each processor
+// otherwise, and what is free in one isn't used for another. More than one saves no time: SQLite counts its memory,
+// and asks for it under one lock. Go's threads would have their own by the time that main runs.
+__attribute__((constructor)) static void limit_arenas(void) {
 #ifdef M_ARENA_MAX
-	mallopt(M_ARENA_MAX, arenas);
+	if (getenv("MALLOC_ARENA_MAX") == NULL) {
+		mallopt(M_ARENA_MAX, 1);
+	}
 #endif
 }
 */
 import "C"
-
-import (
-	"os"
-	"runtime"
-)
-
-// limitArenas has the C library, which SQLite's memory comes from, keep it in as many places as threads work at a
-// time. It keeps eight times as many otherwise, and what one thread has freed no other uses.
-func limitArenas() {
-	if os.Getenv("MALLOC_ARENA_MAX") == "" {
-		C.limit_arenas(C.int(runtime.GOMAXPROCS(0)))
-	}
-}

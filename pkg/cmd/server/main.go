@@ -55,7 +55,6 @@ func run(arguments []string) error {
 		return err
 	}
 
-	limitArenas()
 	limitGarbage()
 
 	logger := newLogger(settings.Go.LogLevel)

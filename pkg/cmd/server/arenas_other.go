@@ -1,6 +1,0 @@
-//go:build !linux || !cgo
-
-package main
-
-// limitArenas leaves the C library of other systems alone.
-func limitArenas() {}
