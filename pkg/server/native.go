@@ -16,7 +16,6 @@ import (
 	"github.com/gofiber/fiber/v3"
 	"github.com/valyala/fasthttp"
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/mlflow/mlflow-go/pkg/codec"
 	"github.com/mlflow/mlflow-go/pkg/contract"
@@ -25,24 +24,13 @@ import (
 	"github.com/mlflow/mlflow-go/pkg/validation"
 )
 
-var (
-	errPathParameter = errors.New("a parameter of the path isn't a text field of the request")
-	errTooLarge      = errors.New("the body is too large")
-)
+var errTooLarge = errors.New("the body is too large")
 
 // bindMethods binds every native method to its addresses.
-func (s *Server) bindMethods(app *fiber.App) error {
+func (s *Server) bindMethods(app *fiber.App) {
 	for _, method := range contract.Methods {
 		for _, at := range methodPaths(method.Endpoints) {
 			pattern, parameters := pathPattern(s.config.StaticPrefix + at.path)
-
-			fields := method.NewRequest().ProtoReflect().Descriptor().Fields()
-			for _, name := range parameters {
-				if field := fields.ByName(protoreflect.Name(name)); field == nil || field.Kind() != protoreflect.StringKind {
-					return fmt.Errorf("%s: %w: %s", method.Name, errPathParameter, name)
-				}
-			}
-
 			route := Route{Service: method.Service, Name: method.Name, Path: at.path}
 
 			s.bind(app, at.verb, pattern, route, true, func(c fiber.Ctx) error {
@@ -55,8 +43,6 @@ func (s *Server) bindMethods(app *fiber.App) error {
 			})
 		}
 	}
-
-	return nil
 }
 
 var parameterPattern = regexp.MustCompile(`\{([^}]*)\}`)

@@ -94,14 +94,13 @@ func New(options Options) (*Server, error) {
 		BodyLimit:                    math.MaxInt,
 		ReadBufferSize:               headerSize,
 		WriteBufferSize:              answerSize,
-		IdleTimeout:                  idleTimeout,
-		ErrorHandler:                 s.failUnread,
+		// Between two answers a connection needs no buffer for them.
+		ReduceMemoryUsage: true,
+		IdleTimeout:       idleTimeout,
+		ErrorHandler:      s.failUnread,
 	})
 
-	if err := s.bindMethods(app); err != nil {
-		return nil, err
-	}
-
+	s.bindMethods(app)
 	s.bindPlain(app)
 	s.bindUI(app)
 	app.Use(s.passOn)

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/mlflow/mlflow-go/pkg/config"
 	"github.com/mlflow/mlflow-go/pkg/contract"
@@ -25,6 +26,29 @@ import (
 )
 
 const createPath = "/api/2.0/mlflow/experiments/create"
+
+// TestPathParametersAreText holds the parameters of paths to be text fields of the requests, which routes set. The server
+// doesn't look: what protobuf would read to tell is half a megabyte.
+func TestPathParametersAreText(t *testing.T) {
+	var parameters int
+
+	for _, method := range contract.Methods {
+		fields := method.NewRequest().ProtoReflect().Descriptor().Fields()
+
+		for _, path := range methodPaths(method.Endpoints) {
+			_, names := pathPattern(path.path)
+			parameters += len(names)
+
+			for _, name := range names {
+				field := fields.ByName(protoreflect.Name(name))
+				require.NotNil(t, field, "%s: %s", method.Name, name)
+				require.Equal(t, protoreflect.StringKind, field.Kind(), "%s: %s", method.Name, name)
+			}
+		}
+	}
+
+	require.NotZero(t, parameters)
+}
 
 // service answers what the tests ask; any other method panics.
 type service struct {
