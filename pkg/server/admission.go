@@ -12,8 +12,8 @@ import (
 const (
 	// bodiesAtWork is how many bytes of requests' bodies are worked on at a time. What is made of a body,
 	// its message and the statements, takes ten times its size. It is enough for a group of SQLite's writer
-	// with two dozen batches of 500 metrics, more of which don't make it faster.
-	bodiesAtWork = 1 << 20
+	// with 18 batches of 500 metrics, more of which don't make it faster.
+	bodiesAtWork = 768 << 10
 	// answersPerProcessor is how many reading requests are worked on at a time: what they found and its JSON
 	// would otherwise wait in memory for a processor. Databases don't answer more at a time.
 	answersPerProcessor = 8
