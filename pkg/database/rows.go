@@ -112,7 +112,7 @@ type RowStatement struct {
 }
 
 type textKey struct {
-	dialect string
+	dialect Dialect
 	rows    int
 }
 
@@ -141,7 +141,7 @@ func (s *RowStatement) of(d Dialect, rows int) string {
 		return s.text(d, rows)
 	}
 
-	key := textKey{d.Name(), rows}
+	key := textKey{d, rows}
 	if text, ok := s.kept.Load(key); ok {
 		return text.(string) //nolint:forcetypeassert // only strings are stored
 	}
