@@ -539,10 +539,13 @@ func TestSQLiteSettings(t *testing.T) {
 func TestSQLiteShrinksItsLog(t *testing.T) {
 	uri := databasetest.SQLite(t)
 	db := databasetest.Open(t, uri)
+	filling := 'a'
 	grow := func(times int) {
-		for i := range times {
+		for range times {
+			filling ^= 1 // SQLite writes nothing where nothing changes
+
 			require.NoError(t, db.Write(t.Context(), func(tx *database.Tx) error {
-				_, err := tx.Exec("UPDATE experiments SET artifact_location = ?", strings.Repeat(strconv.Itoa(i), 8<<20))
+				_, err := tx.Exec("UPDATE experiments SET artifact_location = ?", strings.Repeat(string(filling), 8<<20))
 
 				return err
 			}))
@@ -564,8 +567,11 @@ func TestSQLiteShrinksItsLog(t *testing.T) {
 		return nil
 	}))
 	require.Greater(t, size(), int64(40<<20))
-	grow(2)
-	require.LessOrEqual(t, size(), int64(32<<20))
+	require.Eventually(t, func() bool {
+		grow(1)
+
+		return size() <= 32<<20
+	}, time.Minute, time.Millisecond)
 }
 
 // TestSQLiteKeepsItsJournal lets readers and writers take turns on a file without write-ahead log.

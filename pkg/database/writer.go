@@ -17,11 +17,6 @@ import (
 // maxGroup is how many writes share a commit.
 const maxGroup = 64
 
-// checkpoint is how many pages the write-ahead log takes before they are copied into the file, four
-// times SQLite's own number: what is written over and over meanwhile is copied once. At 1,000 the
-// copying was a sixth of the time of a log-batch of ten.
-const checkpoint = "PRAGMA wal_autocheckpoint = 4000"
-
 // keepInMemory has a statement's undo log stay out of files: a log-batch of ten made and filled one each time.
 const keepInMemory = "PRAGMA temp_store = MEMORY"
 
@@ -48,7 +43,8 @@ type writer struct {
 	db   *DB
 	conn *sql.Conn // the leader's
 	// close disconnects the writer once nobody uses it any more.
-	close func() error
+	close       func() error
+	checkpoints *checkpoints
 
 	// arrival has a token when somebody has come since the leader looked.
 	arrival chan struct{}
@@ -114,11 +110,14 @@ func (db *DB) startWriter(ctx context.Context) error {
 	}
 	// Only now: what was asked of the file before may wait for another process as readers do.
 	patience := "PRAGMA busy_timeout = " + strconv.FormatInt(writerBusyTimeout.Milliseconds(), 10)
-	if err := execAllOn(ctx, conn, []string{checkpoint, keepInMemory, keepUnwritten, patience}); err != nil {
+	if err := execAllOn(ctx, conn, []string{leaveCheckpoints, keepInMemory, keepUnwritten, patience}); err != nil {
 		return errors.Join(fmt.Errorf("setting up the SQLite writer: %w", err), conn.Close())
 	}
 	ctx = context.WithoutCancel(ctx) // what is opened is closed, whoever has left
-	db.writer = &writer{db: db, conn: conn, arrival: make(chan struct{}, 1), close: func() error {
+	copying := startCheckpoints(ctx, db)
+	db.writer = &writer{db: db, conn: conn, checkpoints: copying, arrival: make(chan struct{}, 1), close: func() error {
+		copying.close()
+
 		return errors.Join(removeJournal(ctx, conn), conn.Close())
 	}}
 
@@ -237,6 +236,7 @@ func (w *writer) lead(leader *member) (hooks []func(), err error) {
 		for _, m := range followers {
 			m.dismiss()
 		}
+		w.copyRest()
 		w.resign(pause)
 	}()
 	defer contract.Recover(&err)
@@ -281,6 +281,14 @@ func (w *writer) lead(leader *member) (hooks []func(), err error) {
 	w.size, w.took = len(followers)+1, time.Since(locked)
 
 	return leader.hooks, leader.outcome
+}
+
+// copyRest does the writer's part of copying the write-ahead log. Where it can't, there is another time.
+func (w *writer) copyRest() {
+	w.checkpoints.wrote()
+	if w.checkpoints.rest.CompareAndSwap(true, false) {
+		_ = execOn(context.Background(), w.conn, "PRAGMA wal_checkpoint(PASSIVE)")
+	}
 }
 
 // begin opens a transaction once the file could be locked. While another process holds it, those who
