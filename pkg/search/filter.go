@@ -34,19 +34,12 @@ func (g *Grammar) parseFilter(filter string) ([]condition, error) {
 		return nil, nil
 	}
 
-	statements, err := sqlparse.Parse(filter)
-
-	switch {
-	case err != nil:
-		return nil, contract.InvalidParameter("Error on parsing filter '%s'", filter)
-	case len(statements) == 0:
-		return nil, contract.InvalidParameter("Invalid filter '%s'. Could not be parsed.", filter)
-	case len(statements) > 1:
-		return nil, contract.InvalidParameter("Search filter contained multiple expression %s. "+
-			"Provide AND-ed expression list.", pyfmt.Repr(filter))
+	tokens, err := oneStatement(filter)
+	if err != nil {
+		return nil, err
 	}
 
-	tokens := joinWordComparisons(statements[0].Significant())
+	tokens = joinWordComparisons(tokens)
 	if err := g.refuseOtherClauses(tokens); err != nil {
 		return nil, err
 	}
@@ -67,6 +60,23 @@ func (g *Grammar) parseFilter(filter string) ([]condition, error) {
 	}
 
 	return conditions, nil
+}
+
+// oneStatement is what a filter is made of, spaces apart.
+func oneStatement(filter string) ([]*sqlparse.Token, error) {
+	statements, err := sqlparse.Parse(filter)
+
+	switch {
+	case err != nil:
+		return nil, contract.InvalidParameter("Error on parsing filter '%s'", filter)
+	case len(statements) == 0:
+		return nil, contract.InvalidParameter("Invalid filter '%s'. Could not be parsed.", filter)
+	case len(statements) > 1:
+		return nil, contract.InvalidParameter("Search filter contained multiple expression %s. "+
+			"Provide AND-ed expression list.", pyfmt.Repr(filter))
+	}
+
+	return statements[0].Significant(), nil
 }
 
 // refuseOtherClauses refuses all but comparisons and AND. Where an AND stands doesn't matter to
@@ -153,12 +163,8 @@ func (g *Grammar) condition(parts []*sqlparse.Token) (condition, error) {
 
 	forNull := len(parts) == 2 && (comparator == IsNull || comparator == IsNotNull) && g.notNullable != ""
 
-	switch {
-	case !forNull && len(parts) != 3:
-		return condition{}, contract.InvalidParameter("Invalid comparison clause. Expected 3 tokens found %d", len(parts))
-	case parts[0].Group != sqlparse.Identifier:
-		return condition{}, contract.InvalidParameter("Invalid comparison clause. Expected 'Identifier' found '%s'",
-			parts[0].Text)
+	if err := checkComparison(parts, forNull); err != nil {
+		return condition{}, err
 	}
 
 	name, key, err := g.identifier(parts[0].Text)
@@ -189,6 +195,19 @@ func (g *Grammar) condition(parts []*sqlparse.Token) (condition, error) {
 	}
 
 	return c, err
+}
+
+// checkComparison refuses what isn't an identifier, a comparator and a value; for NULL it may lack the value
+// (SearchUtils._validate_comparison).
+func checkComparison(parts []*sqlparse.Token, forNull bool) error {
+	switch {
+	case !forNull && len(parts) != 3: //nolint:mnd // as the sentence says
+		return contract.InvalidParameter("Invalid comparison clause. Expected 3 tokens found %d", len(parts))
+	case parts[0].Group != sqlparse.Identifier:
+		return contract.InvalidParameter("Invalid comparison clause. Expected 'Identifier' found '%s'", parts[0].Text)
+	default:
+		return nil
+	}
 }
 
 // written is an identifier's key with its quotes.

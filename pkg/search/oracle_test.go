@@ -66,6 +66,10 @@ func ours(q question) (any, error) {
 	}
 
 	switch {
+	case q.About == traceMetrics:
+		c, err := search.ParseTraceMetricsFilter(*q.Filter)
+
+		return []any{c.View, c.Entity, c.Key, c.Value}, err
 	case q.Filter != nil:
 		comparisons, err := parseFilter(*q.Filter)
 		result := make([]any, len(comparisons))
@@ -90,7 +94,10 @@ func ours(q question) (any, error) {
 }
 
 // What a question may be about.
-const loggedModels = "logged_models"
+const (
+	loggedModels = "logged_models"
+	traceMetrics = "trace_metrics"
+)
 
 var (
 	grammars = map[string]*search.Grammar{
@@ -485,6 +492,7 @@ func TestMLflowReadsTheSame(t *testing.T) {
 	}{
 		{"filters", filterQuestions(rand.New(rand.NewPCG(1, seed)))},
 		{"order_by clauses", orderQuestions(rand.New(rand.NewPCG(2, seed)))},
+		{"filters of trace metrics", traceMetricsQuestions(rand.New(rand.NewPCG(4, seed)))},
 		{"page tokens", pageTokenQuestions(rand.New(rand.NewPCG(3, seed)))},
 	}
 
@@ -504,6 +512,53 @@ func TestMLflowReadsTheSame(t *testing.T) {
 			t.Logf("%d questions, %d of them valid", len(test.questions), accepted)
 		})
 	}
+}
+
+// traceMetricsQuestions are filters of trace metrics, right and wrong ones.
+func traceMetricsQuestions(r *rand.Rand) []question {
+	views := []string{"trace", "span", "assessment", "`trace`", "'span'", "Trace", "traces", "attribute", ""}
+	names := []string{"status", "tag", "metadata", "name", "type", "`name`", "Status", "tags", ""}
+	wellFormed := []string{
+		"trace.status", "trace.tag.a", "trace.tag.`mlflow.traceName`", "trace.metadata.`mlflow.trace.session`", "span.name",
+		"trace.metadata.\"a.b\"", "trace.tag.'a'", "span.status", "span.type", "assessment.name", "assessment.type",
+		"`span`.name", "trace.tag.mlflow.user", "trace.metadata.ünï",
+	}
+	questions := make([]question, 4000)
+
+	for i := range questions {
+		var identifier string
+
+		switch r.IntN(5) {
+		case 0:
+			identifier = identifierOf(r)
+		case 1:
+			identifier = pick(r, views) + "." + pick(r, names) + pick(r, []string{"", "", ".", ".."}) + pick(r, append(keys, ""))
+		default:
+			identifier = pick(r, wellFormed)
+		}
+
+		comparator, value := "=", pick(r, []string{"'x'", "\"x y\"", "''", "'é‿'", "'a''b'"})
+		if r.IntN(4) == 0 {
+			comparator = pick(r, comparators)
+		}
+
+		if r.IntN(4) == 0 {
+			value = pick(r, values)
+		}
+
+		filter := identifier + pick(r, []string{"", " ", "  "}) + comparator + pick(r, []string{"", " "}) + value
+		if r.IntN(8) == 0 {
+			filter += pick(r, joints) + pick(r, wellFormed) + " = 'y'"
+		}
+
+		if r.IntN(10) == 0 {
+			filter = pick(r, fragments) + filter
+		}
+
+		questions[i] = question{About: traceMetrics, Filter: &filter}
+	}
+
+	return append(questions, question{About: traceMetrics, Filter: new("")}, question{About: traceMetrics, Filter: new(" ")})
 }
 
 func TestPageTokensAreReadBack(t *testing.T) {

@@ -2,7 +2,7 @@
 
 Reads a JSON list of questions from standard input and writes the list of answers to standard
 output. A question has ``about`` (``runs``, ``experiments``, ``logged_models``,
-``registered_models``, ``model_versions`` or ``page_token``), and ``filter``, ``order_by`` or
+``registered_models``, ``model_versions``, ``trace_metrics`` or ``page_token``), and ``filter``, ``order_by`` or
 ``page_token``. An answer has ``result``; or ``code`` and ``message`` of an
 MlflowException; or ``exception``, the name of any other exception.
 """
@@ -26,6 +26,7 @@ from mlflow.utils.search_utils import (
     SearchExperimentsUtils,
     SearchModelUtils,
     SearchModelVersionUtils,
+    SearchTraceMetricsUtils,
     SearchUtils,
 )
 
@@ -115,6 +116,12 @@ def filter_model_versions(question: dict[str, Any]) -> list[Any]:
     ]
 
 
+def filter_trace_metrics(question: dict[str, Any]) -> list[Any]:
+    """Parses a filter of trace metrics."""
+    parsed = SearchTraceMetricsUtils.parse_search_filter(question["filter"])
+    return [parsed.view_type, parsed.entity, parsed.key or "", parsed.value]
+
+
 def order_registered_models(question: dict[str, Any]) -> list[Any]:
     """Parses order_by clauses of registered models."""
     RegistryStore._parse_search_registered_models_order_by(question["order_by"])
@@ -168,6 +175,7 @@ ANSWERS: dict[tuple[str, str], Callable[[dict[str, Any]], Any]] = {
     ("registered_models", "order_by"): order_registered_models,
     ("model_versions", "filter"): filter_model_versions,
     ("model_versions", "order_by"): order_model_versions,
+    ("trace_metrics", "filter"): filter_trace_metrics,
     ("page_token", "page_token"): page_token,
 }
 
