@@ -2,6 +2,7 @@ package database
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -34,6 +35,16 @@ func (c *Clauses) Where(condition string, args ...any) {
 
 // OrderBy adds what to sort by, in the words of an ORDER BY.
 func (c *Clauses) OrderBy(keys ...string) { c.orders = append(c.orders, keys...) }
+
+// NumberList writes numbers as an IN clause has them; there may be more of them than a statement takes values.
+func NumberList(numbers []int64) string {
+	texts := make([]string, len(numbers))
+	for i, number := range numbers {
+		texts[i] = strconv.FormatInt(number, 10)
+	}
+
+	return strings.Join(texts, ", ")
+}
 
 // Direction is a sort key of a column.
 func Direction(column string, ascending bool) string {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/mlflow/mlflow-go/pkg/codec"
 	"github.com/mlflow/mlflow-go/pkg/contract"
+	"github.com/mlflow/mlflow-go/pkg/protos"
 	"github.com/mlflow/mlflow-go/pkg/pyfmt"
 	"github.com/mlflow/mlflow-go/pkg/uri"
 )
@@ -82,3 +83,43 @@ func isNameCharacter(char rune) bool {
 
 // IsWord is \w of Python's regular expressions.
 func IsWord(char rune) bool { return char == '_' || unicode.IsLetter(char) || unicode.IsNumber(char) }
+
+// ExperimentID reads an experiment's ID (_parse_experiment_id). One that no column could hold belongs to no
+// experiment; MLflow lets the driver fail on it. Errors: INVALID_PARAMETER_VALUE, RESOURCE_DOES_NOT_EXIST.
+func ExperimentID(text string) (int64, error) {
+	id, ok := pyfmt.ParseInt(text)
+	if !ok {
+		return 0, contract.InvalidParameter(
+			"Invalid experiment ID '%s'. Experiment ID must be a valid integer.", text)
+	}
+
+	if !id.IsInt64() {
+		return 0, NoExperiment(id.String())
+	}
+
+	return id.Int64(), nil
+}
+
+// ExperimentIDs reads the IDs of experiments to be searched (_parse_experiment_ids). Those beyond the range of
+// int64 are left out, as nothing has them.
+func ExperimentIDs(texts []string) ([]int64, error) {
+	ids := make([]int64, 0, len(texts))
+
+	for _, text := range texts {
+		id, err := ExperimentID(text)
+
+		switch {
+		case err == nil:
+			ids = append(ids, id)
+		case contract.AsError(err).Code != protos.ErrorCode_RESOURCE_DOES_NOT_EXIST:
+			return nil, err
+		}
+	}
+
+	return ids, nil
+}
+
+// NoExperiment is the error for an experiment that isn't there.
+func NoExperiment(id string) error {
+	return contract.Errorf(protos.ErrorCode_RESOURCE_DOES_NOT_EXIST, "No Experiment with id=%s exists", id)
+}

@@ -10,6 +10,7 @@ import (
 	"github.com/mlflow/mlflow-go/pkg/contract"
 	"github.com/mlflow/mlflow-go/pkg/database"
 	"github.com/mlflow/mlflow-go/pkg/protos"
+	"github.com/mlflow/mlflow-go/pkg/rules"
 	"github.com/mlflow/mlflow-go/pkg/schema"
 	"github.com/mlflow/mlflow-go/pkg/uri"
 )
@@ -64,7 +65,7 @@ const (
 // findExperiment is SqlAlchemyStore._get_experiment: an empty id means the default experiment.
 // Errors: RESOURCE_DOES_NOT_EXIST, INVALID_PARAMETER_VALUE for an id that isn't a number.
 func findExperiment(tx *database.Tx, idText string, view stages) (schema.Experiment, error) {
-	id, err := parseExperimentID(cmp.Or(idText, defaultExperimentID))
+	id, err := rules.ExperimentID(cmp.Or(idText, defaultExperimentID))
 	if err != nil {
 		return schema.Experiment{}, err
 	}
@@ -75,7 +76,7 @@ func findExperiment(tx *database.Tx, idText string, view stages) (schema.Experim
 	}
 
 	if !fits {
-		return schema.Experiment{}, errNoExperiment(formatID(id))
+		return schema.Experiment{}, rules.NoExperiment(formatID(id))
 	}
 
 	condition, args := inWorkspace(tx.Caller(), "experiment_id", id)
@@ -85,7 +86,7 @@ func findExperiment(tx *database.Tx, idText string, view stages) (schema.Experim
 
 	switch {
 	case isNotFound(err):
-		return schema.Experiment{}, errNoExperiment(formatID(id))
+		return schema.Experiment{}, rules.NoExperiment(formatID(id))
 	case err != nil:
 		return schema.Experiment{}, fmt.Errorf("reading experiment %d: %w", id, err)
 	default:

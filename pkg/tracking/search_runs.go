@@ -3,12 +3,10 @@ package tracking
 import (
 	"context"
 	"fmt"
-	"strconv"
-	"strings"
 
-	"github.com/mlflow/mlflow-go/pkg/contract"
 	"github.com/mlflow/mlflow-go/pkg/database"
 	"github.com/mlflow/mlflow-go/pkg/protos"
+	"github.com/mlflow/mlflow-go/pkg/rules"
 	"github.com/mlflow/mlflow-go/pkg/search"
 )
 
@@ -71,27 +69,11 @@ func (s *Store) SearchRuns(ctx context.Context, request *protos.SearchRuns) (*pr
 	})
 }
 
-// experimentList writes experiment IDs as SQL: they are numbers, and there may be more of them
-// than a statement takes values. IDs beyond the range of int64 are left out, as nothing has them.
+// experimentList writes experiment IDs as SQL.
 func experimentList(texts []string) (string, error) {
-	var list strings.Builder
+	ids, err := rules.ExperimentIDs(texts)
 
-	for _, text := range texts {
-		id, err := parseExperimentID(text)
-
-		switch {
-		case err == nil:
-			if list.Len() > 0 {
-				list.WriteString(", ")
-			}
-
-			list.WriteString(strconv.FormatInt(id, 10))
-		case contract.AsError(err).Code != protos.ErrorCode_RESOURCE_DOES_NOT_EXIST:
-			return "", err
-		}
-	}
-
-	return list.String(), nil
+	return database.NumberList(ids), err
 }
 
 // loggedTables have the key and the value of what is logged to a run.

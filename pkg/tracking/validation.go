@@ -274,23 +274,7 @@ func (s *Store) checkArtifactLocationLength(location string) error {
 	return nil
 }
 
-// parseExperimentID is _parse_experiment_id. An id that no column could hold belongs to no
-// experiment; MLflow lets the driver fail on it.
-func parseExperimentID(text string) (int64, error) {
-	id, ok := pyfmt.ParseInt(text)
-	if !ok {
-		return 0, contract.InvalidParameter(
-			"Invalid experiment ID '%s'. Experiment ID must be a valid integer.", text)
-	}
-
-	if !id.IsInt64() {
-		return 0, errNoExperiment(id.String())
-	}
-
-	return id.Int64(), nil
-}
-
-// checkStoredID refuses an ID, one that parseExperimentID takes, that no database takes for a number:
+// checkStoredID refuses an ID, one that rules.ExperimentID takes, that no database takes for a number:
 // where MLflow stores an experiment's ID with something else, it is as it was given. An empty one,
 // which stands for the default experiment until then, is none either.
 func checkStoredID(text string) error {
@@ -299,8 +283,4 @@ func checkStoredID(text string) error {
 	}
 
 	return contract.Errorf(protos.ErrorCode_BAD_REQUEST, "To databases, experiment_id is no number: '%s'", text)
-}
-
-func errNoExperiment(id string) error {
-	return contract.Errorf(protos.ErrorCode_RESOURCE_DOES_NOT_EXIST, "No Experiment with id=%s exists", id)
 }
