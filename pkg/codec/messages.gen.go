@@ -93,6 +93,10 @@ func appendGenerated(dst []byte, m proto.Message, depth int) ([]byte, bool) {
 		return appendLogInputs_Response(dst, m, depth), true
 	case *protos.LogOutputs_Response:
 		return appendLogOutputs_Response(dst, m, depth), true
+	case *protos.QueryTraceMetrics_Response:
+		return appendQueryTraceMetrics_Response(dst, m, depth), true
+	case *protos.MetricDataPoint:
+		return appendMetricDataPoint(dst, m, depth), true
 	case *protos.CreateLoggedModel_Response:
 		return appendCreateLoggedModel_Response(dst, m, depth), true
 	case *protos.LoggedModel:
@@ -760,6 +764,51 @@ func appendLogInputs_Response(dst []byte, m *protos.LogInputs_Response, depth in
 
 func appendLogOutputs_Response(dst []byte, m *protos.LogOutputs_Response, depth int) []byte {
 	dst = append(dst, '{')
+	return appendEnd(dst, '}', depth)
+}
+
+func appendQueryTraceMetrics_Response(dst []byte, m *protos.QueryTraceMetrics_Response, depth int) []byte {
+	dst = append(dst, '{')
+	if len(m.DataPoints) > 0 {
+		dst = appendName(dst, `"data_points": `, depth+1)
+		dst = append(dst, '[')
+		for _, item := range m.DataPoints {
+			dst = appendNext(dst, depth+2)
+			dst = appendMetricDataPoint(dst, item, depth+2)
+		}
+		dst = appendEnd(dst, ']', depth+1)
+	}
+	if m.NextPageToken != nil {
+		dst = appendName(dst, `"next_page_token": `, depth+1)
+		dst = AppendString(dst, *m.NextPageToken)
+	}
+	return appendEnd(dst, '}', depth)
+}
+
+func appendMetricDataPoint(dst []byte, m *protos.MetricDataPoint, depth int) []byte {
+	dst = append(dst, '{')
+	if m.MetricName != nil {
+		dst = appendName(dst, `"metric_name": `, depth+1)
+		dst = AppendString(dst, *m.MetricName)
+	}
+	if len(m.Dimensions) > 0 {
+		dst = appendName(dst, `"dimensions": `, depth+1)
+		dst = append(dst, '{')
+		for _, key := range sortedKeys(m.Dimensions) {
+			dst = appendKey(dst, key, depth+2)
+			dst = AppendString(dst, m.Dimensions[key])
+		}
+		dst = appendEnd(dst, '}', depth+1)
+	}
+	if len(m.Values) > 0 {
+		dst = appendName(dst, `"values": `, depth+1)
+		dst = append(dst, '{')
+		for _, key := range sortedKeys(m.Values) {
+			dst = appendKey(dst, key, depth+2)
+			dst = appendDouble(dst, m.Values[key])
+		}
+		dst = appendEnd(dst, '}', depth+1)
+	}
 	return appendEnd(dst, '}', depth)
 }
 
@@ -1631,6 +1680,10 @@ func decodeGenerated(d *decoder, m proto.Message) bool {
 		decodeLogOutputs(d, m, new(fieldsOfLogOutputs))
 	case *protos.ModelOutput:
 		decodeModelOutput(d, m, new(fieldsOfModelOutput))
+	case *protos.QueryTraceMetrics:
+		decodeQueryTraceMetrics(d, m, new(fieldsOfQueryTraceMetrics))
+	case *protos.MetricAggregation:
+		decodeMetricAggregation(d, m, new(fieldsOfMetricAggregation))
 	case *protos.CreateLoggedModel:
 		decodeCreateLoggedModel(d, m, new(fieldsOfCreateLoggedModel))
 	case *protos.LoggedModelParameter:
@@ -2963,6 +3016,127 @@ func decodeModelOutput(d *decoder, m *protos.ModelOutput, f *fieldsOfModelOutput
 			if d.present(m.Step != nil) {
 				f.Step = d.int64()
 				m.Step = &f.Step
+			}
+		default:
+			d.fail()
+		}
+	}
+}
+
+type fieldsOfQueryTraceMetrics struct {
+	ViewType            protos.MetricViewType
+	MetricName          string
+	TimeIntervalSeconds int64
+	StartTimeMs         int64
+	EndTimeMs           int64
+	MaxResults          int32
+	PageToken           string
+}
+
+type boxOfQueryTraceMetrics struct {
+	fields  fieldsOfQueryTraceMetrics
+	message protos.QueryTraceMetrics
+}
+
+func decodeQueryTraceMetrics(d *decoder, m *protos.QueryTraceMetrics, f *fieldsOfQueryTraceMetrics) {
+	for more := d.object(); more; more = d.next('}') {
+		switch d.name() {
+		case "experiment_ids":
+			if d.opens('[', m.ExperimentIds != nil) {
+				for more := true; more; more = d.next(']') {
+					var item string
+					item = d.string()
+					m.ExperimentIds = append(m.ExperimentIds, item)
+				}
+			}
+		case "view_type":
+			if d.present(m.ViewType != nil) {
+				f.ViewType = protos.MetricViewType(d.enum(protos.MetricViewType_value))
+				m.ViewType = &f.ViewType
+			}
+		case "metric_name":
+			if d.present(m.MetricName != nil) {
+				f.MetricName = d.string()
+				m.MetricName = &f.MetricName
+			}
+		case "aggregations":
+			if d.opens('[', m.Aggregations != nil) {
+				var boxes slab[boxOfMetricAggregation]
+				for more := true; more; more = d.next(']') {
+					box := boxes.next()
+					decodeMetricAggregation(d, &box.message, &box.fields)
+					m.Aggregations = append(m.Aggregations, &box.message)
+				}
+			}
+		case "dimensions":
+			if d.opens('[', m.Dimensions != nil) {
+				for more := true; more; more = d.next(']') {
+					var item string
+					item = d.string()
+					m.Dimensions = append(m.Dimensions, item)
+				}
+			}
+		case "filters":
+			if d.opens('[', m.Filters != nil) {
+				for more := true; more; more = d.next(']') {
+					var item string
+					item = d.string()
+					m.Filters = append(m.Filters, item)
+				}
+			}
+		case "time_interval_seconds":
+			if d.present(m.TimeIntervalSeconds != nil) {
+				f.TimeIntervalSeconds = d.int64()
+				m.TimeIntervalSeconds = &f.TimeIntervalSeconds
+			}
+		case "start_time_ms":
+			if d.present(m.StartTimeMs != nil) {
+				f.StartTimeMs = d.int64()
+				m.StartTimeMs = &f.StartTimeMs
+			}
+		case "end_time_ms":
+			if d.present(m.EndTimeMs != nil) {
+				f.EndTimeMs = d.int64()
+				m.EndTimeMs = &f.EndTimeMs
+			}
+		case "max_results":
+			if d.present(m.MaxResults != nil) {
+				f.MaxResults = d.int32()
+				m.MaxResults = &f.MaxResults
+			}
+		case "page_token":
+			if d.present(m.PageToken != nil) {
+				f.PageToken = d.string()
+				m.PageToken = &f.PageToken
+			}
+		default:
+			d.fail()
+		}
+	}
+}
+
+type fieldsOfMetricAggregation struct {
+	AggregationType protos.AggregationType
+	PercentileValue float64
+}
+
+type boxOfMetricAggregation struct {
+	fields  fieldsOfMetricAggregation
+	message protos.MetricAggregation
+}
+
+func decodeMetricAggregation(d *decoder, m *protos.MetricAggregation, f *fieldsOfMetricAggregation) {
+	for more := d.object(); more; more = d.next('}') {
+		switch d.name() {
+		case "aggregation_type":
+			if d.present(m.AggregationType != nil) {
+				f.AggregationType = protos.AggregationType(d.enum(protos.AggregationType_value))
+				m.AggregationType = &f.AggregationType
+			}
+		case "percentile_value":
+			if d.present(m.PercentileValue != nil) {
+				f.PercentileValue = d.float64()
+				m.PercentileValue = &f.PercentileValue
 			}
 		default:
 			d.fail()

@@ -51,10 +51,6 @@ func appendSample(dst []byte, m proto.Message, depth int) ([]byte, bool) {
 		return appendUpdateAssessment(dst, m, depth), true
 	case *protos.GetTrace:
 		return appendGetTrace(dst, m, depth), true
-	case *protos.QueryTraceMetrics_Response:
-		return appendQueryTraceMetrics_Response(dst, m, depth), true
-	case *protos.MetricDataPoint:
-		return appendMetricDataPoint(dst, m, depth), true
 	case *protos.StartTraceV3:
 		return appendStartTraceV3(dst, m, depth), true
 	case *protos.Trace:
@@ -418,51 +414,6 @@ func appendGetTrace(dst []byte, m *protos.GetTrace, depth int) []byte {
 	return appendEnd(dst, '}', depth)
 }
 
-func appendQueryTraceMetrics_Response(dst []byte, m *protos.QueryTraceMetrics_Response, depth int) []byte {
-	dst = append(dst, '{')
-	if len(m.DataPoints) > 0 {
-		dst = appendName(dst, `"data_points": `, depth+1)
-		dst = append(dst, '[')
-		for _, item := range m.DataPoints {
-			dst = appendNext(dst, depth+2)
-			dst = appendMetricDataPoint(dst, item, depth+2)
-		}
-		dst = appendEnd(dst, ']', depth+1)
-	}
-	if m.NextPageToken != nil {
-		dst = appendName(dst, `"next_page_token": `, depth+1)
-		dst = AppendString(dst, *m.NextPageToken)
-	}
-	return appendEnd(dst, '}', depth)
-}
-
-func appendMetricDataPoint(dst []byte, m *protos.MetricDataPoint, depth int) []byte {
-	dst = append(dst, '{')
-	if m.MetricName != nil {
-		dst = appendName(dst, `"metric_name": `, depth+1)
-		dst = AppendString(dst, *m.MetricName)
-	}
-	if len(m.Dimensions) > 0 {
-		dst = appendName(dst, `"dimensions": `, depth+1)
-		dst = append(dst, '{')
-		for _, key := range sortedKeys(m.Dimensions) {
-			dst = appendKey(dst, key, depth+2)
-			dst = AppendString(dst, m.Dimensions[key])
-		}
-		dst = appendEnd(dst, '}', depth+1)
-	}
-	if len(m.Values) > 0 {
-		dst = appendName(dst, `"values": `, depth+1)
-		dst = append(dst, '{')
-		for _, key := range sortedKeys(m.Values) {
-			dst = appendKey(dst, key, depth+2)
-			dst = appendDouble(dst, m.Values[key])
-		}
-		dst = appendEnd(dst, '}', depth+1)
-	}
-	return appendEnd(dst, '}', depth)
-}
-
 func appendStartTraceV3(dst []byte, m *protos.StartTraceV3, depth int) []byte {
 	dst = append(dst, '{')
 	if m.Trace != nil {
@@ -706,10 +657,6 @@ func decodeSample(d *decoder, m proto.Message) bool {
 		decodeUpdateAssessment(d, m, new(fieldsOfUpdateAssessment))
 	case *protos.GetTrace:
 		decodeGetTrace(d, m, new(fieldsOfGetTrace))
-	case *protos.QueryTraceMetrics_Response:
-		decodeQueryTraceMetrics_Response(d, m, new(fieldsOfQueryTraceMetrics_Response))
-	case *protos.MetricDataPoint:
-		decodeMetricDataPoint(d, m, new(fieldsOfMetricDataPoint))
 	case *protos.StartTraceV3:
 		decodeStartTraceV3(d, m, new(fieldsOfStartTraceV3))
 	case *protos.Trace:
@@ -1391,77 +1338,6 @@ func decodeGetTrace(d *decoder, m *protos.GetTrace, f *fieldsOfGetTrace) {
 			if d.present(m.AllowPartial != nil) {
 				f.AllowPartial = d.bool()
 				m.AllowPartial = &f.AllowPartial
-			}
-		default:
-			d.fail()
-		}
-	}
-}
-
-type fieldsOfQueryTraceMetrics_Response struct {
-	NextPageToken string
-}
-
-type boxOfQueryTraceMetrics_Response struct {
-	fields  fieldsOfQueryTraceMetrics_Response
-	message protos.QueryTraceMetrics_Response
-}
-
-func decodeQueryTraceMetrics_Response(d *decoder, m *protos.QueryTraceMetrics_Response, f *fieldsOfQueryTraceMetrics_Response) {
-	for more := d.object(); more; more = d.next('}') {
-		switch d.name() {
-		case "data_points":
-			if d.opens('[', m.DataPoints != nil) {
-				var boxes slab[boxOfMetricDataPoint]
-				for more := true; more; more = d.next(']') {
-					box := boxes.next()
-					decodeMetricDataPoint(d, &box.message, &box.fields)
-					m.DataPoints = append(m.DataPoints, &box.message)
-				}
-			}
-		case "next_page_token":
-			if d.present(m.NextPageToken != nil) {
-				f.NextPageToken = d.string()
-				m.NextPageToken = &f.NextPageToken
-			}
-		default:
-			d.fail()
-		}
-	}
-}
-
-type fieldsOfMetricDataPoint struct {
-	MetricName string
-}
-
-type boxOfMetricDataPoint struct {
-	fields  fieldsOfMetricDataPoint
-	message protos.MetricDataPoint
-}
-
-func decodeMetricDataPoint(d *decoder, m *protos.MetricDataPoint, f *fieldsOfMetricDataPoint) {
-	for more := d.object(); more; more = d.next('}') {
-		switch d.name() {
-		case "metric_name":
-			if d.present(m.MetricName != nil) {
-				f.MetricName = d.string()
-				m.MetricName = &f.MetricName
-			}
-		case "dimensions":
-			if d.opens('{', m.Dimensions != nil) {
-				m.Dimensions = map[string]string{}
-				for more := true; more; more = d.next('}') {
-					key := d.key()
-					m.Dimensions[key] = d.string()
-				}
-			}
-		case "values":
-			if d.opens('{', m.Values != nil) {
-				m.Values = map[string]float64{}
-				for more := true; more; more = d.next('}') {
-					key := d.key()
-					m.Values[key] = d.float64()
-				}
 			}
 		default:
 			d.fail()

@@ -80,6 +80,9 @@ var Methods = []Method{
 	Unary("MlflowService", "logOutputs", MlflowService.LogOutputs,
 		Endpoint{Verb: "POST", Path: "/mlflow/runs/outputs", Version: 2},
 	),
+	Unary("MlflowService", "queryTraceMetrics", MlflowService.QueryTraceMetrics,
+		Endpoint{Verb: "POST", Path: "/mlflow/traces/metrics", Version: 3},
+	),
 	Unary("MlflowService", "createLoggedModel", MlflowService.CreateLoggedModel,
 		Endpoint{Verb: "POST", Path: "/mlflow/logged-models", Version: 2},
 	),
@@ -387,14 +390,6 @@ var Proxied = []ProxiedMethod{
 		Name:    "calculateTraceFilterCorrelation",
 		Endpoints: []Endpoint{
 			{Verb: "POST", Path: "/mlflow/traces/calculate-filter-correlation", Version: 3},
-		},
-		Reason: "traces are not ported to Go yet",
-	},
-	{
-		Service: "MlflowService",
-		Name:    "queryTraceMetrics",
-		Endpoints: []Endpoint{
-			{Verb: "POST", Path: "/mlflow/traces/metrics", Version: 3},
 		},
 		Reason: "traces are not ported to Go yet",
 	},

@@ -7,8 +7,13 @@ import (
 	protos "github.com/mlflow/mlflow-go/pkg/protos"
 )
 
-// MlflowService is the native part of MLflow's service of that name.
-type MlflowService interface {
+// TracingService is the part of MlflowService that one domain answers.
+type TracingService interface {
+	QueryTraceMetrics(ctx context.Context, request *protos.QueryTraceMetrics) (*protos.QueryTraceMetrics_Response, error)
+}
+
+// TrackingService is the part of MlflowService that one domain answers.
+type TrackingService interface {
 	GetExperimentByName(ctx context.Context, request *protos.GetExperimentByName) (*protos.GetExperimentByName_Response, error)
 	CreateExperiment(ctx context.Context, request *protos.CreateExperiment) (*protos.CreateExperiment_Response, error)
 	SearchExperiments(ctx context.Context, request *protos.SearchExperiments) (*protos.SearchExperiments_Response, error)
@@ -42,6 +47,12 @@ type MlflowService interface {
 	SetLoggedModelTags(ctx context.Context, request *protos.SetLoggedModelTags) (*protos.SetLoggedModelTags_Response, error)
 	DeleteLoggedModelTag(ctx context.Context, request *protos.DeleteLoggedModelTag) (*protos.DeleteLoggedModelTag_Response, error)
 	LogLoggedModelParams(ctx context.Context, request *protos.LogLoggedModelParamsRequest) (*protos.LogLoggedModelParamsRequest_Response, error)
+}
+
+// MlflowService is the native part of MLflow's service of that name.
+type MlflowService interface {
+	TracingService
+	TrackingService
 }
 
 // ModelRegistryService is the native part of MLflow's service of that name.

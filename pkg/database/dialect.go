@@ -65,6 +65,19 @@ type Dialect interface { //nolint:interfacebloat // each method is one differenc
 	// number of values (1 but for IN and NOT IN). Repeats says how many times the values are to
 	// be bound, all of them in order each time.
 	Compare(column, operator string, text bool, values int) (condition string, repeats int)
+	// TimeBucket is where the span of so many seconds that a time lies in begins, in milliseconds since
+	// 1970; perMillisecond says how many of the column's units make a millisecond: 1, or a million.
+	TimeBucket(column string, perMillisecond, seconds int64) string
+	// Quotient divides whole numbers to a whole number.
+	Quotient(dividend string, divisor int64) string
+	// Double is a number of any type as one that drivers read into a float64.
+	Double(expression string) string
+	// Percentiles are percentiles of an expression, by fractions between 0 and 1, of rows that are grouped
+	// by others.
+	Percentiles(fractions []float64, expression string, groups []string) Percentiles
+	// Materialize is what stands in front of a query to have what is joined to it found first; "" where
+	// a join is as good.
+	Materialize(name, query string) string
 	// FoldsKeys says that a unique key may find texts the same that differ in case, accents or spaces
 	// at the end.
 	FoldsKeys() bool
@@ -100,6 +113,42 @@ type Upsert struct {
 // where there is none.
 type Savepoint struct {
 	Set, Undo, Release string
+}
+
+// Percentiles are parts of a query that groups rows.
+type Percentiles struct {
+	// Columns are what the rows need first: then the query is one of a derived table that has them beside
+	// the expression, under the name of PercentileValue. "" where there is no need.
+	Columns string
+	// Aggregates are the percentiles, in the order of the fractions.
+	Aggregates []string
+	// Values stands for the aggregates, if it is set: it makes a JSON list of the group's numbers, in any order,
+	// among which the percentiles are to be found.
+	Values string
+}
+
+// PercentileValue is the name that the expression of Percentiles has in a derived table.
+const PercentileValue = "percentile_value"
+
+// partition is an OVER clause's.
+func partition(groups []string) string {
+	if len(groups) == 0 {
+		return ""
+	}
+
+	return "PARTITION BY " + strings.Join(groups, ", ") + " "
+}
+
+// double is a number as SQL text that every database takes for one of 64 bits.
+func double(number float64) string { return strconv.FormatFloat(number, 'e', -1, 64) }
+
+// millis is a number of seconds in milliseconds, as SQL text: it may have more than 64 bits.
+func millis(seconds int64) string {
+	if seconds == 0 {
+		return "0"
+	}
+
+	return strconv.FormatInt(seconds, 10) + "000"
 }
 
 // standardSavepoint is everybody's but SQL Server's.

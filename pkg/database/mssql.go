@@ -94,6 +94,28 @@ func (d MSSQL) Index(i Index) IndexStatements {
 	}
 }
 
+// TimeBucket divides whole numbers.
+func (MSSQL) TimeBucket(column string, perMillisecond, seconds int64) string {
+	if perMillisecond != 1 {
+		column += " / " + strconv.FormatInt(perMillisecond, 10)
+	}
+
+	return "FLOOR(" + column + " / " + millis(seconds) + ") * " + millis(seconds)
+}
+
+// Percentiles are the same for all rows of a group: SQL Server has them over windows only.
+func (MSSQL) Percentiles(fractions []float64, expression string, groups []string) Percentiles {
+	columns, aggregates := make([]string, len(fractions)), make([]string, len(fractions))
+	for i, fraction := range fractions {
+		name := "percentile_" + strconv.Itoa(i)
+		columns[i] = "PERCENTILE_CONT(" + double(fraction) + ") WITHIN GROUP (ORDER BY " + expression + ") OVER (" +
+			strings.TrimSpace(partition(groups)) + ") AS " + name
+		aggregates[i] = "MAX(" + name + ")"
+	}
+
+	return Percentiles{Columns: strings.Join(columns, ", "), Aggregates: aggregates}
+}
+
 // CurrentMillis is the clock of the server.
 func (MSSQL) CurrentMillis() string {
 	return "DATEDIFF_BIG(MILLISECOND, '1970-01-01', SYSUTCDATETIME())"

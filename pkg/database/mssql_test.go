@@ -21,6 +21,7 @@ import (
 	"github.com/mlflow/mlflow-go/pkg/protos"
 	"github.com/mlflow/mlflow-go/pkg/registry"
 	"github.com/mlflow/mlflow-go/pkg/storetest"
+	"github.com/mlflow/mlflow-go/pkg/tracing"
 	"github.com/mlflow/mlflow-go/pkg/tracking"
 	"github.com/mlflow/mlflow-go/pkg/webhooks"
 )
@@ -106,6 +107,31 @@ func (b *bilingual) Compare(column, operator string, text bool, values int) (con
 	return b.mark(sqlite, condition), repeats
 }
 
+func (b *bilingual) TimeBucket(column string, perMillisecond, seconds int64) string {
+	return b.mark(b.SQLite.TimeBucket(column, perMillisecond, seconds),
+		database.MSSQL{}.TimeBucket(column, perMillisecond, seconds))
+}
+
+// Percentiles has SQLite interpolate between numbered rows, as SQL Server's own function does.
+func (b *bilingual) Percentiles(fractions []float64, expression string, groups []string) database.Percentiles {
+	percentiles := database.MSSQL{}.Percentiles(fractions, expression, groups)
+	over := "("
+	if len(groups) > 0 {
+		over += "PARTITION BY " + strings.Join(groups, ", ")
+	}
+	percentiles.Columns = b.mark("ROW_NUMBER() OVER "+over+" ORDER BY "+expression+") - 1 AS place, "+
+		"COUNT(*) OVER "+over+") - 1 AS last", percentiles.Columns)
+	for i, fraction := range fractions {
+		index := fmt.Sprint(fraction, " * last")
+		whole := "CAST(" + index + " AS INTEGER)"
+		low := "MAX(CASE WHEN place = " + whole + " THEN percentile_value END)"
+		high := "MAX(CASE WHEN place = MIN(" + whole + " + 1, last) THEN percentile_value END)"
+		percentiles.Aggregates[i] = b.mark(low+" + MAX("+index+" - "+whole+") * ("+high+" - "+low+")", percentiles.Aggregates[i])
+	}
+
+	return percentiles
+}
+
 func (b *bilingual) CurrentMillis() string {
 	return b.mark(b.SQLite.CurrentMillis(), database.MSSQL{}.CurrentMillis())
 }
@@ -152,6 +178,7 @@ func TestMSSQLStatements(t *testing.T) {
 		t.Cleanup(func() { hooks.Shutdown(t.Context()) })
 		storetest.Webhooks(t, suites, hooks)
 	})
+	t.Run("Tracing", func(t *testing.T) { storetest.Tracing(t, suites, tracing.New(db)) })
 	t.Run("Searches", func(t *testing.T) { searchAll(t, store) })
 	t.Run("Large", func(t *testing.T) { logMuch(t, store) })
 

@@ -131,6 +131,44 @@ func (d MySQL) Index(i Index) IndexStatements {
 	}
 }
 
+// TimeBucket divides decimals, of which MySQL keeps four more digits than a column has.
+func (MySQL) TimeBucket(column string, perMillisecond, seconds int64) string {
+	if perMillisecond != 1 {
+		column = "(" + column + " / " + strconv.FormatInt(perMillisecond, 10) + ")"
+	}
+
+	return "FLOOR(" + column + " / " + millis(seconds) + ") * " + millis(seconds)
+}
+
+// Quotient is rounded down.
+func (MySQL) Quotient(dividend string, divisor int64) string {
+	return "FLOOR((" + dividend + ") / " + strconv.FormatInt(divisor, 10) + ")"
+}
+
+// Percentiles are interpolated between the values whose ranks are nearest.
+func (MySQL) Percentiles(fractions []float64, expression string, groups []string) Percentiles {
+	const rank = "percentile_rank"
+
+	percentiles := Percentiles{
+		Columns:    "PERCENT_RANK() OVER (" + partition(groups) + "ORDER BY " + expression + ") AS " + rank,
+		Aggregates: make([]string, len(fractions)),
+	}
+	for i, fraction := range fractions {
+		wanted := double(fraction)
+		low := func(column string) string {
+			return "MAX(CASE WHEN " + rank + " <= " + wanted + " THEN " + column + " END)"
+		}
+		high := func(column string) string {
+			return "MIN(CASE WHEN " + rank + " >= " + wanted + " THEN " + column + " END)"
+		}
+		value := low(PercentileValue)
+		percentiles.Aggregates[i] = "COALESCE(" + value + " + ((" + high(PercentileValue) + " - " + value + ") * (" + wanted +
+			" - " + low(rank) + ")) / NULLIF(" + high(rank) + " - " + low(rank) + ", 0), " + value + ")"
+	}
+
+	return percentiles
+}
+
 // CurrentMillis is the clock of the server.
 func (MySQL) CurrentMillis() string {
 	return "FLOOR(TIMESTAMPDIFF(MICROSECOND, '1970-01-01 00:00:00', UTC_TIMESTAMP(3)) / 1000)"

@@ -1,5 +1,7 @@
 package database
 
+import "strconv"
+
 // portable is what dialects do alike unless they know better.
 type portable struct{}
 
@@ -31,6 +33,17 @@ func (portable) PlanJoins(...string) string { return "" }
 
 // Analyze isn't needed.
 func (portable) Analyze(...string) string { return "" }
+
+// Quotient is the division of whole numbers.
+func (portable) Quotient(dividend string, divisor int64) string {
+	return "(" + dividend + ") / " + strconv.FormatInt(divisor, 10)
+}
+
+// Double is how numbers are read anyway.
+func (portable) Double(expression string) string { return expression }
+
+// Materialize isn't needed.
+func (portable) Materialize(string, string) string { return "" }
 
 // FoldsKeys is what most collations do.
 func (portable) FoldsKeys() bool { return true }

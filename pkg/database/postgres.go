@@ -202,6 +202,42 @@ func (d PostgreSQL) Index(i Index) IndexStatements {
 	}
 }
 
+// TimeBucket divides numerics; of times in small units, that would round the last of a span into the next.
+func (PostgreSQL) TimeBucket(column string, perMillisecond, seconds int64) string {
+	if perMillisecond == 1 {
+		return "floor(" + column + " / CAST(" + millis(seconds) + " AS NUMERIC)) * " + millis(seconds)
+	}
+	span := "CAST(" + millis(seconds) + " AS NUMERIC) * " + strconv.FormatInt(perMillisecond, 10)
+
+	return "(div(" + column + ", " + span + ") - CASE WHEN " + column + " < 0 AND mod(" + column + ", " + span +
+		") != 0 THEN 1 ELSE 0 END) * " + millis(seconds)
+}
+
+// Quotient is the division of whole numbers.
+func (PostgreSQL) Quotient(dividend string, divisor int64) string {
+	return portable{}.Quotient(dividend, divisor)
+}
+
+// Double is a cast: pgx has no float64 of a numeric.
+func (PostgreSQL) Double(expression string) string {
+	return "CAST(" + expression + " AS DOUBLE PRECISION)"
+}
+
+// Percentiles are aggregates.
+func (PostgreSQL) Percentiles(fractions []float64, expression string, _ []string) Percentiles {
+	percentiles := Percentiles{Aggregates: make([]string, len(fractions))}
+	for i, fraction := range fractions {
+		percentiles.Aggregates[i] = "percentile_cont(" + double(fraction) + ") WITHIN GROUP (ORDER BY " + expression + ")"
+	}
+
+	return percentiles
+}
+
+// Materialize keeps the planner from looking up each row of the other table.
+func (PostgreSQL) Materialize(name, query string) string {
+	return "WITH " + name + " AS MATERIALIZED (" + query + ") "
+}
+
 // CurrentMillis is the clock of the server, at the transaction's start.
 func (PostgreSQL) CurrentMillis() string { return "floor(EXTRACT(epoch FROM now()) * 1000)" }
 

@@ -135,6 +135,27 @@ func (d SQLite) Index(i Index) IndexStatements {
 	}
 }
 
+// TimeBucket divides as floats, as SQLAlchemy does. Its floor is SQLite's own: the function isn't in every build.
+func (SQLite) TimeBucket(column string, perMillisecond, seconds int64) string {
+	spans := column
+	if perMillisecond != 1 {
+		spans = "(" + spans + " / " + double(float64(perMillisecond)) + ")"
+	}
+	spans += " / (" + millis(seconds) + " + 0.0)"
+	whole := "CAST(" + spans + " AS INTEGER)"
+
+	return "(" + whole + " - (" + spans + " < " + whole + ")) * " + millis(seconds)
+}
+
+// Percentiles are left to the caller, who sorts numbers several times as fast as SQLite numbers rows.
+func (SQLite) Percentiles(fractions []float64, expression string, _ []string) Percentiles {
+	if len(fractions) == 0 {
+		return Percentiles{}
+	}
+
+	return Percentiles{Values: "json_group_array(" + expression + ")"}
+}
+
 // CurrentMillis is the clock of this machine.
 func (SQLite) CurrentMillis() string {
 	return "CAST((julianday('now') - julianday('1970-01-01')) * 86400000 AS BIGINT)"

@@ -21,6 +21,7 @@ import (
 	"github.com/mlflow/mlflow-go/pkg/protos"
 	"github.com/mlflow/mlflow-go/pkg/pythontest"
 	"github.com/mlflow/mlflow-go/pkg/search"
+	"github.com/mlflow/mlflow-go/pkg/tracing"
 	"github.com/mlflow/mlflow-go/pkg/tracking"
 )
 
@@ -48,11 +49,12 @@ func newFixture(t *testing.T) *fixture {
 	require.NoError(t, err)
 
 	options.ArtifactRoot = "mlflow-artifacts:/"
-	store, err := tracking.New(databasetest.Open(t, uri), options)
+	db := databasetest.Open(t, uri)
+	store, err := tracking.New(db, options)
 	require.NoError(t, err)
 	require.NoError(t, store.Initialize(t.Context()))
 
-	service := handlers.Tracking(store, handlers.Locations{})
+	service := handlers.Tracking(contract.Mlflow{TrackingService: store, TracingService: tracing.New(db)}, handlers.Locations{})
 
 	oracle, err := pythontest.Start(nil, "-c", oracleScript, uri)
 	require.NoError(t, err)

@@ -27,6 +27,7 @@ import (
 	"github.com/mlflow/mlflow-go/pkg/handlers"
 	"github.com/mlflow/mlflow-go/pkg/pythontest"
 	"github.com/mlflow/mlflow-go/pkg/registry"
+	"github.com/mlflow/mlflow-go/pkg/tracing"
 	"github.com/mlflow/mlflow-go/pkg/tracking"
 	"github.com/mlflow/mlflow-go/pkg/validation"
 )
@@ -104,7 +105,7 @@ func newOurs(t *testing.T, uri string, environment map[string]string) *side {
 	}
 	webhooks := &listener{}
 	services := map[string]any{
-		"MlflowService": handlers.Tracking(store, locations),
+		"MlflowService": handlers.Tracking(contract.Mlflow{TrackingService: store, TracingService: tracing.New(db)}, locations),
 		"ModelRegistryService": handlers.Registry(registry.New(db, store),
 			handlers.RegistryOptions{Tracking: store, Locations: locations, Events: webhooks}),
 	}

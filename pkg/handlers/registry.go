@@ -21,7 +21,7 @@ type ModelRegistry interface {
 // RegistryOptions are what the rules for a model registry need.
 type RegistryOptions struct {
 	// Tracking holds the runs and logged models that versions are made of.
-	Tracking contract.MlflowService
+	Tracking contract.TrackingService
 	// Locations is the policy for sources that name a host.
 	Locations Locations
 	// Events is told of what was written; nil tells nobody.

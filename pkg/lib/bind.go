@@ -10,6 +10,7 @@ import (
 	"github.com/mlflow/mlflow-go/pkg/database/ofdlocks"
 	"github.com/mlflow/mlflow-go/pkg/protos"
 	"github.com/mlflow/mlflow-go/pkg/registry"
+	"github.com/mlflow/mlflow-go/pkg/tracing"
 	"github.com/mlflow/mlflow-go/pkg/tracking"
 )
 
@@ -36,7 +37,7 @@ func bind(ctx context.Context, settings config) (services map[string]any, releas
 	}
 
 	return map[string]any{
-		"MlflowService":        contract.MlflowService(store),
+		"MlflowService":        contract.Mlflow{TrackingService: store, TracingService: tracing.New(db)},
 		"ModelRegistryService": contract.ModelRegistryService(registry.New(db, store)),
 	}, db.Close, nil
 }

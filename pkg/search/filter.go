@@ -201,7 +201,7 @@ func (g *Grammar) condition(parts []*sqlparse.Token) (condition, error) {
 // (SearchUtils._validate_comparison).
 func checkComparison(parts []*sqlparse.Token, forNull bool) error {
 	switch {
-	case !forNull && len(parts) != 3: //nolint:mnd // as the sentence says
+	case !forNull && len(parts) != 3:
 		return contract.InvalidParameter("Invalid comparison clause. Expected 3 tokens found %d", len(parts))
 	case parts[0].Group != sqlparse.Identifier:
 		return contract.InvalidParameter("Invalid comparison clause. Expected 'Identifier' found '%s'", parts[0].Text)

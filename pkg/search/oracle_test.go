@@ -523,9 +523,11 @@ func traceMetricsQuestions(r *rand.Rand) []question {
 		"trace.metadata.\"a.b\"", "trace.tag.'a'", "span.status", "span.type", "assessment.name", "assessment.type",
 		"`span`.name", "trace.tag.mlflow.user", "trace.metadata.ünï",
 	}
-	questions := make([]question, 4000)
 
-	for i := range questions {
+	questions := make([]question, 0, 4002)
+	questions = append(questions, question{About: traceMetrics, Filter: new("")}, question{About: traceMetrics, Filter: new(" ")})
+
+	for len(questions) < cap(questions) {
 		var identifier string
 
 		switch r.IntN(5) {
@@ -555,10 +557,10 @@ func traceMetricsQuestions(r *rand.Rand) []question {
 			filter = pick(r, fragments) + filter
 		}
 
-		questions[i] = question{About: traceMetrics, Filter: &filter}
+		questions = append(questions, question{About: traceMetrics, Filter: &filter})
 	}
 
-	return append(questions, question{About: traceMetrics, Filter: new("")}, question{About: traceMetrics, Filter: new(" ")})
+	return questions
 }
 
 func TestPageTokensAreReadBack(t *testing.T) {

@@ -149,11 +149,11 @@ func traceMetricsIdentifier(text string) (TraceMetricsCondition, error) {
 		return TraceMetricsCondition{}, contract.InvalidParameter("Invalid entity '%s' specified for view type '%s'. "+
 			"Valid entities are %s", entity, name, reprNames(entities, func(e metricsEntity) string { return e.name }))
 	case entities[found].keyed && !keyed:
-		return TraceMetricsCondition{}, contract.InvalidParameter("Filtering by %s requires a key, e.g. '%s.%s.<key> = <value>'",
-			entity, name, entity)
+		return TraceMetricsCondition{}, contract.InvalidParameter("Filtering by %s requires a key, "+
+			"e.g. '%s.%s.<key> = <value>'", entity, name, entity)
 	case !entities[found].keyed && keyed:
-		return TraceMetricsCondition{}, contract.InvalidParameter("Filtering by %s does not require a key, use '%s.%s' instead",
-			entity, name, entity)
+		return TraceMetricsCondition{}, contract.InvalidParameter("Filtering by %s does not require a key, "+
+			"use '%s.%s' instead", entity, name, entity)
 	}
 
 	return TraceMetricsCondition{View: name, Entity: entity, Key: unquote(unquote(key, "'", `"`), "`")}, nil

@@ -157,10 +157,12 @@ var Modes = []Mode{
 	},
 	{
 		Name: "trace-rollups", When: "MLFLOW_SQL_TRACE_ROLLUPS_ENABLED",
-		Reason:    "the assessments that go with a run are to be rolled up again, which Python notes down",
-		Concerned: "deleting and restoring runs and experiments",
+		Reason:    "rollups are Python's, which reads them, and notes down what goes with a run, to be rolled up again",
+		Concerned: "the metrics of traces; deleting and restoring runs and experiments",
 		Concerns: func(route Route) bool {
-			return slices.Contains([]string{"deleteRun", "restoreRun", "deleteExperiment", "restoreExperiment"}, route.Name)
+			return slices.Contains([]string{
+				"queryTraceMetrics", "deleteRun", "restoreRun", "deleteExperiment", "restoreExperiment",
+			}, route.Name)
 		},
 		Applies: func(s Setting) bool { return !isFalse(s.Getenv("MLFLOW_SQL_TRACE_ROLLUPS_ENABLED")) },
 	},

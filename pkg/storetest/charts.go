@@ -15,7 +15,7 @@ import (
 
 // ChartStore is a tracking store that answers what the UI's charts ask, too.
 type ChartStore interface {
-	contract.MlflowService
+	contract.TrackingService
 	contract.UIService
 }
 
@@ -30,7 +30,7 @@ type charts struct {
 func Charts(t *testing.T, db *database.DB, store ChartStore) {
 	t.Helper()
 
-	c := charts{suite: suite{MlflowService: store, db: db}, ui: store}
+	c := charts{suite: suite{TrackingService: store, db: db}, ui: store}
 
 	t.Run("MetricHistoryOfRuns", c.metricHistoryOfRuns)
 	t.Run("MetricHistorySample", c.metricHistorySample)

@@ -19,12 +19,12 @@ type registrySuite struct {
 	contract.ModelRegistryService
 
 	db       *database.DB
-	tracking contract.MlflowService
+	tracking contract.TrackingService
 }
 
 // Registry tests a model registry on a database that has MLflow's schema and nothing else; the
 // tracking store is in the same one.
-func Registry(t *testing.T, db *database.DB, store contract.ModelRegistryService, tracking contract.MlflowService) {
+func Registry(t *testing.T, db *database.DB, store contract.ModelRegistryService, tracking contract.TrackingService) {
 	t.Helper()
 
 	s := registrySuite{store, db, tracking}

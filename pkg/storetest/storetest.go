@@ -21,16 +21,16 @@ const ArtifactRoot = "s3://bucket/root?region=eu"
 
 // suite is a store under test and its database.
 type suite struct {
-	contract.MlflowService
+	contract.TrackingService
 
 	db *database.DB
 }
 
 // Tracking tests a tracking store on a database that has MLflow's schema and nothing else.
-func Tracking(t *testing.T, db *database.DB, store contract.MlflowService) {
+func Tracking(t *testing.T, db *database.DB, store contract.TrackingService) {
 	t.Helper()
 
-	s := suite{MlflowService: store, db: db}
+	s := suite{TrackingService: store, db: db}
 
 	for _, part := range []struct {
 		name string

@@ -126,6 +126,19 @@ var schemas = map[procedure]schema{
 		newParameter("run_id", "present,string"),
 		newParameter("models", "present,array"),
 	},
+	{"MlflowService", "queryTraceMetrics"}: {
+		newParameter("experiment_ids", "array,present,strings"),
+		newParameter("view_type", "present"),
+		newParameter("metric_name", "string,present"),
+		newParameter("aggregations", "array,present"),
+		newParameter("dimensions", "array,strings"),
+		newParameter("filters", "array,strings"),
+		newParameter("time_interval_seconds", "intlike"),
+		newParameter("start_time_ms", "intlike"),
+		newParameter("end_time_ms", "intlike"),
+		newParameter("max_results", "intlike"),
+		newParameter("page_token", "string"),
+	},
 	{"MlflowService", "createLoggedModel"}: {
 		newParameter("experiment_id", "string,present"),
 		newParameter("name", "string"),
@@ -405,6 +418,12 @@ var messageRules = []messageRule{
 	}},
 	{(*protos.Param)(nil), map[string]string{
 		"Key": "present",
+	}},
+	{(*protos.QueryTraceMetrics)(nil), map[string]string{
+		"Aggregations":  "present",
+		"ExperimentIds": "present",
+		"MetricName":    "present",
+		"ViewType":      "present",
 	}},
 	{(*protos.RenameRegisteredModel)(nil), map[string]string{
 		"Name":    "present",

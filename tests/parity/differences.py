@@ -162,6 +162,7 @@ DIFFERENCES: dict[str, dict[int, Difference]] = {
     "runs that stock reads by halves": {1: HALF_READ, 2: HALF_READ, 3: STATEMENT},
     "search by view type, experiment, and size": dict.fromkeys((22, 32, 39), HALF_READ),
     "search in pages": {25: DRIVER, 26: DRIVER, 27: DRIVER, 28: HALF_READ},
+    "trace metrics that stock fails on": dict.fromkeys(range(4), CRASH),
     "webhook changes refused": {5: STATEMENT, 6: CRASH},
     "webhook events refused": {**dict.fromkeys((4, 5, 6, 7, 9, 10), CRASH), 8: STATEMENT},
     "webhook fields refused": {16: CRASH},
@@ -177,6 +178,7 @@ DIFFERENCES_ON: dict[str, dict[str, dict[int, Difference]]] = {
         "model versions refused": {14: DRIVER},
         "registered models spelled alike": {14: STATEMENT},
         "search in pages": {22: NEGATIVE_OFFSET},
+        "trace metrics that stock fails on": {5: NEGATIVE_PAGE},
     },
     "postgresql": {
         "experiment with distinct tags and location": {0: DRIVER},
@@ -190,6 +192,7 @@ DIFFERENCES_ON: dict[str, dict[str, dict[int, Difference]]] = {
         "run is updated": {12: STATEMENT},
         "run names come from name, tag, or nowhere": dict.fromkeys((7, 14, 15, 17), STATEMENT),
         "search in pages": {22: STATEMENT},
+        "trace metrics that stock fails on": {5: STATEMENT},
     },
     "mysql": {
         "datasets spelled alike": {3: STATEMENT},
@@ -204,6 +207,7 @@ DIFFERENCES_ON: dict[str, dict[str, dict[int, Difference]]] = {
         "registered models spelled alike": {21: STATEMENT},
         "search by filter": {110: STATEMENT},
         "search in pages": {22: STATEMENT},
+        "trace metrics that stock fails on": {5: STATEMENT},
         "versions created by another spelling": {7: OTHER_SPELLING},
         "versions with tags spelled alike": {1: TWO_SPELLINGS},
     },

@@ -140,9 +140,10 @@ def test_parts_are_left_to_python(database: str, made_database: Path, tmp_path: 
     ) as server:
         answered = _answered_by(server)
         rolled_up = {f"{what}/{act}" for what in ("experiments", "runs") for act in ("delete", "restore")}
-        proxied = {"experiments/get", "runs/log-metric", *rolled_up}
+        proxied = {f"2.0/mlflow/{route}" for route in ("experiments/get", "runs/log-metric", *rolled_up)}
+        proxied.add("3.0/mlflow/traces/metrics")
         assert answered["python"] == {
-            f"/{api}/2.0/mlflow/{route}" for api in ("api", "ajax-api") for route in proxied
+            f"/{api}/{route}" for api in ("api", "ajax-api") for route in proxied
         } | {"/ajax-api/3.0/mlflow/ui-telemetry"}
         by_name = "/api/2.0/mlflow/experiments/get-by-name?experiment_name=Default"
         assert "via" not in server.request("GET", by_name).headers

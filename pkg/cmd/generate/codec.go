@@ -22,7 +22,6 @@ var codecSamples = []protoreflect.FullName{
 	"mlflow.datasets.Dataset",
 	"mlflow.GetTrace",
 	"mlflow.label_schemas.CreateLabelSchema",
-	"mlflow.QueryTraceMetrics.Response",
 	"mlflow.StartTraceV3",
 	"mlflow.UpdateAssessment",
 }

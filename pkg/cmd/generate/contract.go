@@ -22,22 +22,38 @@ func newGoFile(plugin *protogen.Plugin, importPath protogen.GoImportPath, file s
 	return g
 }
 
-// generateInterfaces writes one interface per service with a native procedure.
+// generateInterfaces writes one interface per service with a native procedure, and one for each of its parts.
 func generateInterfaces(plugin *protogen.Plugin, services []service) {
 	g := newGoFile(plugin, contractPath, "services.gen.go")
-	contextType := g.QualifiedGoIdent(protogen.GoIdent{GoName: "Context", GoImportPath: "context"})
 	for _, s := range services {
 		native := s.native()
 		if len(native) == 0 {
 			continue
 		}
+		for i, procedures := range s.divided() {
+			g.P("// ", s.parts[i].name, " is the part of ", s.GoName, " that one domain answers.")
+			g.P("type ", s.parts[i].name, " interface {")
+			printSignatures(g, procedures)
+			g.P("}")
+			g.P()
+		}
 		g.P("// ", s.GoName, " is the native part of MLflow's service of that name.")
 		g.P("type ", s.GoName, " interface {")
-		for _, p := range native {
-			g.P(p.GoName, "(ctx ", contextType, ", request *", p.Input.GoIdent, ") (*", p.Output.GoIdent, ", error)")
+		for _, p := range s.parts {
+			g.P(p.name)
+		}
+		if len(s.parts) == 0 {
+			printSignatures(g, native)
 		}
 		g.P("}")
 		g.P()
+	}
+}
+
+func printSignatures(g *protogen.GeneratedFile, procedures []procedure) {
+	contextType := g.QualifiedGoIdent(protogen.GoIdent{GoName: "Context", GoImportPath: "context"})
+	for _, p := range procedures {
+		g.P(p.GoName, "(ctx ", contextType, ", request *", p.Input.GoIdent, ") (*", p.Output.GoIdent, ", error)")
 	}
 }
 

@@ -87,7 +87,7 @@ func runIn(t *testing.T, directory, name string, arguments ...string) {
 // wheel's protos, and generates from either.
 func TestBothSourcesGenerateTheSame(t *testing.T) {
 	wheel := fromWheel(t)
-	want, err := generate(wheel, division{schemas: schemas, pathUses: pathUses, proxied: proxied})
+	want, err := generate(wheel, division{schemas: schemas, parts: parts, pathUses: pathUses, proxied: proxied})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,7 +101,7 @@ func TestBothSourcesGenerateTheSame(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := generate(clone, division{schemas: schemas, pathUses: pathUses, proxied: proxied})
+	got, err := generate(clone, division{schemas: schemas, parts: parts, pathUses: pathUses, proxied: proxied})
 	if err != nil {
 		t.Fatal(err)
 	}

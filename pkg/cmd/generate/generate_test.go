@@ -30,6 +30,7 @@ func small() division {
 				{"animals", "array,elements_have=key weight"},
 			},
 		}},
+		parts: map[string][]part{"ZooService": {{"FeedingService", []string{"feedAnimals"}}, {"WatchingService", nil}}},
 		proxied: map[string][]leftToPython{
 			"ZooService":    {{"Python holds the brush", []string{"paintAnimal"}}},
 			"WardenService": {{"the warden speaks Python", []string{"callWarden"}}},
@@ -105,6 +106,9 @@ func TestDivisionErr(t *testing.T) {
 		{"GoneService", func(d division) {
 			d.proxied["CircusService"] = nil
 		}, "service CircusService is listed, but MLflow does not have it"},
+		{"ProxiedPart", func(d division) {
+			d.parts["ZooService"][0].procedures[0] = "paintAnimal"
+		}, "paintAnimal of FeedingService isn't native"},
 		{"UnknownParameter", func(d division) {
 			d.schemas["ZooService"]["feedAnimals"][0].name = "runs_id"
 		}, "mlflow.FeedAnimals has no field runs_id"},
@@ -177,7 +181,7 @@ func TestTree(t *testing.T) {
 
 // TestCommittedCodeIsCurrent fails when someone forgot to generate.
 func TestCommittedCodeIsCurrent(t *testing.T) {
-	files, err := generate(fromWheel(t), division{schemas: schemas, pathUses: pathUses, proxied: proxied})
+	files, err := generate(fromWheel(t), division{schemas: schemas, parts: parts, pathUses: pathUses, proxied: proxied})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -35,7 +35,7 @@ func run(ctx context.Context, root string, check bool) error {
 	if err != nil {
 		return err
 	}
-	files, err := generate(descriptors, division{schemas: schemas, pathUses: pathUses, proxied: proxied})
+	files, err := generate(descriptors, division{schemas: schemas, parts: parts, pathUses: pathUses, proxied: proxied})
 	if err != nil {
 		return err
 	}

@@ -52,8 +52,8 @@ var proxied = map[string][]leftToPython{
 			"GetAssessment", "batchGetTraceInfos", "batchGetTraces", "calculateTraceFilterCorrelation",
 			"createAssessment", "deleteAssessment", "deleteTraceTag", "deleteTraceTagV3", "deleteTraces",
 			"deleteTracesV3", "endTrace", "getTrace", "getTraceInfo", "getTraceInfoV3", "linkPromptsToTrace",
-			"linkTracesToRun", "queryTraceMetrics", "searchTraces", "searchTracesV3", "setTraceTag",
-			"setTraceTagV3", "startTrace", "startTraceV3", "updateAssessment",
+			"linkTracesToRun", "searchTraces", "searchTracesV3", "setTraceTag", "setTraceTagV3", "startTrace",
+			"startTraceV3", "updateAssessment",
 		}},
 		{secretsReason, []string{
 			"createGatewaySecret", "deleteGatewaySecret", "getGatewaySecretInfo", "listGatewaySecretInfos",

@@ -40,6 +40,8 @@ type service struct {
 	*protogen.Service
 
 	procedures []procedure
+	// parts are the interfaces that its native procedures are divided into; none for a service of one domain.
+	parts []part
 }
 
 // native returns the procedures that Go answers.
@@ -47,9 +49,47 @@ func (s service) native() []procedure {
 	return slices.DeleteFunc(slices.Clone(s.procedures), func(p procedure) bool { return !p.native })
 }
 
-// A division says who answers what: schemas for Go, proxied for Python, per service.
+// checkParts refuses a part with a procedure that isn't native.
+func (s service) checkParts() error {
+	native := s.native()
+	for _, p := range s.parts {
+		for _, name := range p.procedures {
+			if !slices.ContainsFunc(native, func(p procedure) bool { return string(p.Desc.Name()) == name }) {
+				return fmt.Errorf("%w: %s of %s isn't native", errLists, name, p.name)
+			}
+		}
+	}
+
+	return nil
+}
+
+// divided returns the native procedures of each part.
+func (s service) divided() [][]procedure {
+	rest := s.native()
+	divided := make([][]procedure, len(s.parts))
+	for i, p := range s.parts {
+		if i == len(s.parts)-1 {
+			divided[i] = rest
+
+			break
+		}
+		for _, candidate := range rest {
+			if slices.Contains(p.procedures, string(candidate.Desc.Name())) {
+				divided[i] = append(divided[i], candidate)
+			}
+		}
+		rest = slices.DeleteFunc(rest, func(candidate procedure) bool {
+			return slices.Contains(p.procedures, string(candidate.Desc.Name()))
+		})
+	}
+
+	return divided
+}
+
+// A division says who answers what: schemas for Go, in parts by domain, proxied for Python, per service.
 type division struct {
 	schemas  map[string]map[string][]parameter
+	parts    map[string][]part
 	pathUses map[string]map[string]string
 	proxied  map[string][]leftToPython
 }
@@ -74,7 +114,11 @@ func collectServices(plugin *protogen.Plugin, d division) ([]service, error) {
 			if err != nil {
 				errs = append(errs, fmt.Errorf("service %s: %w", name, err))
 			}
-			services = append(services, service{Service: s, procedures: procedures})
+			collected := service{Service: s, procedures: procedures, parts: d.parts[name]}
+			if err := collected.checkParts(); err != nil {
+				errs = append(errs, err)
+			}
+			services = append(services, collected)
 		}
 	}
 	named := map[string]bool{}

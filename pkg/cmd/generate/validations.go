@@ -169,6 +169,19 @@ var schemas = map[string]map[string][]parameter{
 			{"metric_key", "string,present"},
 			{"page_token", "string"},
 		},
+		"queryTraceMetrics": {
+			{"experiment_ids", "array,present,strings"},
+			{"view_type", "present"},
+			{"metric_name", "string,present"},
+			{"aggregations", "array,present"},
+			{"dimensions", "array,strings"},
+			{"filters", "array,strings"},
+			{"time_interval_seconds", "intlike"},
+			{"start_time_ms", "intlike"},
+			{"end_time_ms", "intlike"},
+			{"max_results", "intlike"},
+			{"page_token", "string"},
+		},
 	},
 	registryService: {
 		"createRegisteredModel": {
@@ -289,6 +302,21 @@ var schemas = map[string]map[string][]parameter{
 		},
 		"deleteWebhook": {},
 		"testWebhook":   {},
+	},
+}
+
+// A part is an interface of some of a service's native procedures.
+type part struct {
+	name string
+	// procedures are the remote procedures; a service's last part has none of its own but all the rest.
+	procedures []string
+}
+
+// parts divides services that more than one domain answers.
+var parts = map[string][]part{
+	mlflowService: {
+		{"TracingService", []string{"queryTraceMetrics"}},
+		{"TrackingService", nil},
 	},
 }
 

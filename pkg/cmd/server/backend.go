@@ -19,6 +19,7 @@ import (
 	"github.com/mlflow/mlflow-go/pkg/schema"
 	"github.com/mlflow/mlflow-go/pkg/server"
 	"github.com/mlflow/mlflow-go/pkg/server/supervisor"
+	"github.com/mlflow/mlflow-go/pkg/tracing"
 	"github.com/mlflow/mlflow-go/pkg/tracking"
 	"github.com/mlflow/mlflow-go/pkg/webhooks"
 )
@@ -67,8 +68,9 @@ func (b *backend) open(ctx context.Context, gate *server.Gate) (map[string]any, 
 		MaxLength:      limits.MaxArtifactLocationLength,
 	}
 
+	mlflow := contract.Mlflow{TrackingService: store, TracingService: tracing.New(b.db)}
 	services := map[string]any{
-		"MlflowService":        handlers.Tracking(store, locations),
+		"MlflowService":        handlers.Tracking(mlflow, locations),
 		contract.UIServiceName: handlers.UI(store),
 	}
 

@@ -2,8 +2,8 @@
 
 Reads a JSON list of questions from standard input and writes the list of answers to standard
 output. A question has ``about`` (``runs``, ``experiments``, ``logged_models``,
-``registered_models``, ``model_versions``, ``trace_metrics`` or ``page_token``), and ``filter``, ``order_by`` or
-``page_token``. An answer has ``result``; or ``code`` and ``message`` of an
+``registered_models``, ``model_versions``, ``trace_metrics`` or ``page_token``), and ``filter``,
+``order_by`` or ``page_token``. An answer has ``result``; or ``code`` and ``message`` of an
 MlflowException; or ``exception``, the name of any other exception.
 """
 

@@ -1,0 +1,7 @@
+package contract
+
+// Mlflow is MlflowService, put together of the domains that answer it.
+type Mlflow struct {
+	TrackingService
+	TracingService
+}
