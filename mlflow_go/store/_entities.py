@@ -30,6 +30,7 @@ from mlflow.entities.metric import MetricWithRunId
 from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 from mlflow.entities.model_registry.model_version_status import ModelVersionStatus
 from mlflow.entities.model_registry.registered_model_alias import RegisteredModelAlias
+from mlflow.entities.trace_metrics import MetricDataPoint
 from mlflow.store.entities.paged_list import PagedList
 from mlflow.utils.workspace_utils import DEFAULT_WORKSPACE_NAME
 
@@ -93,6 +94,15 @@ def run_info(message: Any) -> RunInfo:
 def metric(message: Any) -> Metric:
     """Make a point of a run's metric (``SqlMetric.to_mlflow_entity``)."""
     return Metric(message.key, message.value, message.timestamp, message.step)
+
+
+def metric_data_point(message: Any, names: Iterable[tuple[str, str]]) -> MetricDataPoint:
+    """Make a point of metrics of traces, whose aggregations have names in the message and in MLflow."""
+    return MetricDataPoint(
+        metric_name=message.metric_name,
+        dimensions=dict(message.dimensions),
+        values={name: message.values[sent] for sent, name in names if sent in message.values},
+    )
 
 
 def metric_of_run(message: Any) -> MetricWithRunId:

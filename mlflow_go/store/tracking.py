@@ -23,11 +23,16 @@ from mlflow.entities import (
     ViewType,
 )
 from mlflow.entities.metric import MetricWithRunId
+from mlflow.entities.trace_metrics import MetricAggregation, MetricDataPoint, MetricViewType
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model
 from mlflow.protos import service_pb2 as pb
 from mlflow.store.entities.paged_list import PagedList
-from mlflow.store.tracking import SEARCH_LOGGED_MODEL_MAX_RESULTS_DEFAULT, SEARCH_MAX_RESULTS_DEFAULT
+from mlflow.store.tracking import (
+    MAX_RESULTS_QUERY_TRACE_METRICS,
+    SEARCH_LOGGED_MODEL_MAX_RESULTS_DEFAULT,
+    SEARCH_MAX_RESULTS_DEFAULT,
+)
 from mlflow.store.tracking.sqlalchemy_store import DatasetFilter, SqlAlchemyStore
 from mlflow.store.tracking.utils.sql_trace_rollups import rollups_enabled
 from mlflow.tracing.trace_archival_config import get_trace_archival_server_config
@@ -426,6 +431,46 @@ class TrackingStore(SqlAlchemyStore):
             return PagedList([_entities.logged_model(model) for model in response.models], token)
 
         return request, read
+
+    # Traces
+
+    @native
+    def query_trace_metrics(
+        self,
+        experiment_ids: list[str],
+        view_type: MetricViewType,
+        metric_name: str,
+        aggregations: list[MetricAggregation],
+        dimensions: list[str] | None = None,
+        filters: list[str] | None = None,
+        time_interval_seconds: int | None = None,
+        start_time_ms: int | None = None,
+        end_time_ms: int | None = None,
+        max_results: int = MAX_RESULTS_QUERY_TRACE_METRICS,
+        page_token: str | None = None,  # noqa: ARG002 -- as in MLflow, which has one page
+    ) -> Question[PagedList[MetricDataPoint]]:
+        if rollups_enabled() or of.whole(max_results) < 0:
+            return NotImplemented  # Rollups are Python's; a negative limit is up to the database.
+        request = pb.QueryTraceMetrics(
+            experiment_ids=map(of.experiment_id, of.items(experiment_ids)),
+            view_type=view_type.to_proto(),
+            metric_name=of.text(metric_name),
+            aggregations=[aggregation.to_proto() for aggregation in of.items(aggregations)],
+            dimensions=of.texts(dimensions or []),
+            filters=of.texts(filters or []),
+            time_interval_seconds=of.optional(of.whole, time_interval_seconds),
+            start_time_ms=of.optional(of.whole, start_time_ms),
+            end_time_ms=of.optional(of.whole, end_time_ms),
+            max_results=max_results,
+        )
+        # To Go, all percentiles are floats.
+        names = [
+            (str(MetricAggregation.from_proto(sent)), str(aggregation))
+            for sent, aggregation in zip(request.aggregations, aggregations, strict=True)
+        ]
+        return request, lambda response: PagedList(
+            [_entities.metric_data_point(point, names) for point in response.data_points], None
+        )
 
 
 def _archives_traces() -> bool:

@@ -5,6 +5,7 @@ Scripts named ``registry_…`` are for model registries.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,7 @@ from mlflow.entities import (
     Dataset,
     DatasetInput,
     ExperimentTag,
+    Feedback,
     InputTag,
     LoggedModelInput,
     LoggedModelOutput,
@@ -22,10 +24,17 @@ from mlflow.entities import (
     Param,
     RunStatus,
     RunTag,
+    Span,
+    TraceInfo,
+    TraceLocation,
+    TraceState,
     ViewType,
 )
 from mlflow.entities.model_registry import ModelVersionTag, RegisteredModelTag
+from mlflow.entities.trace_metrics import AggregationType, MetricAggregation, MetricViewType
 from mlflow.models import Model
+from mlflow.tracing.utils import build_otel_context
+from opentelemetry.sdk.trace import ReadableSpan
 
 Do = Callable[..., Any]
 
@@ -424,6 +433,69 @@ def registry_prompts(do: Do) -> None:
     do("delete_prompt", "prompt")
 
 
+def trace_metrics(do: Do) -> None:
+    """What traces say in numbers, written and asked for as Python does."""
+    experiment = do("create_experiment", "traced")
+    for number in range(6):
+        do("start_trace", _trace(experiment, number))
+        do("log_spans", experiment, [_span(experiment, number)])
+        feedback = Feedback(name="right", value=number % 2 == 0, trace_id=f"tr-{number:032x}")
+        do("create_assessment", feedback)
+    count, mean = MetricAggregation(AggregationType.COUNT), MetricAggregation(AggregationType.AVG)
+    percentiles = [MetricAggregation(AggregationType.PERCENTILE, value) for value in (50, 25.0)]
+
+    def ask(view: MetricViewType, metric: str, *aggregations: MetricAggregation, **more: Any) -> None:
+        do("query_trace_metrics", [experiment], view, metric, list(aggregations), **more)
+
+    traces, spans, assessments = MetricViewType.TRACES, MetricViewType.SPANS, MetricViewType.ASSESSMENTS
+    by_hour = {"time_interval_seconds": 3600, "start_time_ms": 0, "end_time_ms": 10**13}
+    ask(traces, "trace_count", count)
+    ask(traces, "trace_count", count, dimensions=["trace_name", "trace_status"], **by_hour)
+    ask(traces, "latency", mean, *percentiles, dimensions=["trace_name"])
+    ask(traces, "trace_count", count, filters=["trace.tag.`mlflow.traceName` = 'even'"], page_token="any")
+    ask(spans, "span_count", count, dimensions=["span_name"], max_results=1)
+    ask(spans, "latency", *percentiles)
+    ask(assessments, "assessment_value", mean, dimensions=["assessment_name"])
+    do("query_trace_metrics", [int(experiment), "99"], traces, "trace_count", [count])
+    do("query_trace_metrics", ["nonsense"], traces, "trace_count", [count])
+    do("query_trace_metrics", [experiment], "TRACES", "trace_count", [count])
+    ask(traces, "nonsense", count)
+    ask(traces, "trace_count", mean)
+    ask(traces, "trace_count", count, dimensions=["nonsense"])
+    ask(traces, "trace_count", count, filters=["nonsense"])
+    ask(traces, "trace_count", count, time_interval_seconds=60)
+    ask(traces, "trace_count", count, max_results=0)
+    ask(traces, "trace_count", count, max_results=None)
+    ask(traces, "trace_count")
+    ask(traces, "trace_count", dimensions=["trace_name"])
+
+
+def _trace(experiment: str, number: int) -> TraceInfo:
+    return TraceInfo(
+        trace_id=f"tr-{number:032x}",
+        trace_location=TraceLocation.from_experiment_id(experiment),
+        request_time=number * 1_800_000,
+        state=TraceState.OK if number % 3 else TraceState.ERROR,
+        execution_duration=number * 8,
+        tags={"mlflow.traceName": ("even", "odd")[number % 2]},
+    )
+
+
+def _span(experiment: str, number: int) -> Span:
+    begin = number * 1_800_000_000_000
+    otel = ReadableSpan(
+        name="step",
+        context=build_otel_context(number or 99, 1),
+        start_time=begin,
+        end_time=begin + number * 1_000_000,
+        attributes={
+            "mlflow.traceRequestId": json.dumps(f"tr-{number:032x}"),
+            "mlflow.experimentId": json.dumps(experiment),
+        },
+    )
+    return Span(otel)
+
+
 TRACKING = (
     experiments,
     experiments_found,
@@ -436,5 +508,6 @@ TRACKING = (
     runs_found,
     inputs,
     logged_models,
+    trace_metrics,
 )
 MODEL_REGISTRY = (registry_models, registry_versions, registry_prompts)

@@ -16,6 +16,7 @@ from mlflow.entities.assessment import Feedback
 from mlflow.entities.model_registry import RegisteredModelTag
 from mlflow.entities.trace_info import TraceInfo
 from mlflow.entities.trace_location import TraceLocation
+from mlflow.entities.trace_metrics import AggregationType, MetricAggregation, MetricViewType
 from mlflow.entities.trace_state import TraceState
 from mlflow.environment_variables import _MLFLOW_GO_STORE_TESTING
 from mlflow.exceptions import MlflowException
@@ -178,6 +179,18 @@ def test_listener(store: TrackingStore, run: str, sides: Sides) -> None:
     sides()
     store.get_run(run)
     assert sides() == {"Go"}
+
+
+def test_rollups_are_read_by_python(
+    store: TrackingStore, sides: Sides, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    count = [MetricAggregation(AggregationType.COUNT)]
+    sides()
+    for rollups, side in (("false", "Go"), ("true", "Python")):
+        monkeypatch.setenv("MLFLOW_SQL_TRACE_ROLLUPS_ENABLED", rollups)
+        (point,) = store.query_trace_metrics(["0"], MetricViewType.TRACES, "trace_count", count)
+        assert point.values == {"COUNT": 0}
+        assert sides() == {side}
 
 
 def test_rollups_are_kept_up_to_date(store: TrackingStore, run: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from mlflow.entities import Span
 from mlflow.entities._mlflow_object import _MlflowObject
 from mlflow.exceptions import MlflowException
 from mlflow.store.entities.paged_list import PagedList
@@ -49,7 +50,7 @@ class Recording:
         self.outcomes.append((method, self._plain(outcome)))
         return outcome
 
-    def _plain(self, value: Any) -> Any:  # noqa: C901, PLR0911 -- a line for each kind of value
+    def _plain(self, value: Any) -> Any:  # noqa: C901, PLR0911, PLR0912 -- a line for each kind of value
         match value:
             case MlflowException():
                 return {
@@ -67,6 +68,8 @@ class Recording:
                 return [type(value).__name__, *map(self._plain, value)]
             case dict():
                 return {key: self._plain(value[key]) for key in sorted(value)}
+            case Span():
+                return {"type": type(value).__name__, **self._plain(value.to_dict())}
             case _MlflowObject():
                 return {"type": type(value).__name__, **self._plain(vars(value))}
             case float() if math.isnan(value):
