@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import socket
 import threading
 import time
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -110,6 +112,21 @@ def test_asked_to_end(tree: Tree, how: signal.Signals) -> None:
     assert tree.server.process.wait(30) == 0
     eventually(lambda: not tree.processes, 3, f"left behind: {tree.processes}")
     assert not listening(tree.server.url)
+
+
+def test_connections_made_before_the_end_are_answered(young_tree: Tree) -> None:
+    address = urlsplit(young_tree.server.url)
+    request = f"GET /health HTTP/1.1\r\nHost: {address.netloc}\r\n\r\n".encode()
+    with contextlib.ExitStack() as connections:
+        clients = []
+        for _ in range(40):
+            clients.append(
+                connections.enter_context(socket.create_connection((address.hostname, address.port), 30))
+            )
+            clients[-1].sendall(request)
+        young_tree.server.process.send_signal(signal.SIGTERM)
+        answers = [client.recv(1024).partition(b"\r\n")[0] for client in clients]
+    assert set(answers) == {b"HTTP/1.1 200 OK"}
 
 
 def test_port_in_use(young_tree: Tree, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ import (
 	"strconv"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/mattn/go-isatty"
 
@@ -28,6 +29,10 @@ import (
 
 // version is stamped by the build of the wheel.
 var version = "dev"
+
+// lastConnections is how long connections are still accepted when the server is asked to end: closing the port
+// resets those that clients have made and nobody has accepted, requests and all.
+const lastConnections = 100 * time.Millisecond
 
 func main() {
 	if err := run(os.Args[1:]); err != nil {
@@ -161,6 +166,7 @@ func serve(ctx context.Context, stopCatching func(), settings *config.Config, lo
 	select {
 	case <-ctx.Done():
 		logger.Info("shutting down", "timeout", settings.Go.ShutdownTimeout)
+		time.Sleep(lastConnections)
 	case err = <-failed:
 	}
 
