@@ -270,7 +270,7 @@ func newAliasPage(keys []aliasKey) *aliasPage {
 
 // everything selects the versions, their tags and all of their aliases.
 func (p *aliasPage) everything(tx *database.Tx, sql statements) []database.Selection {
-	return append(database.PlannedLookUps(tx),
+	return append(database.PlannedJoins(tx, "registered_model_aliases", "model_versions", "model_version_tags"),
 		eachAliased(p, tx, sql.versionsByAliases, scanVersion, func(of *aliasedVersion, found version) {
 			of.version = found.ModelVersion
 		}),
