@@ -132,7 +132,7 @@ func (f *fixture) compare(t *testing.T, body map[string]any) {
 	got, err := f.service.Execute(t.Context(), graphql.Request{Query: query, Variables: object, OperationName: operation})
 	if want.Status == http.StatusInternalServerError {
 		require.Error(t, err, "%s", text)
-		require.NotErrorIs(t, err, graphql.ErrLeftToPython, "%s", text)
+		require.NotErrorIs(t, err, contract.ErrLeftToPython, "%s", text)
 		require.Equal(t, protos.ErrorCode_INVALID_PARAMETER_VALUE, contract.AsError(err).Code)
 
 		return
@@ -297,6 +297,6 @@ func testLeftToPython(t *testing.T, f *fixture) {
 		`{mlflowGetRun(input:{runId:"x"}){run{... on MlflowRunExtension {modelVersions{name}}}}}`,
 	} {
 		_, err := f.service.Execute(t.Context(), graphql.Request{Query: query})
-		require.ErrorIs(t, err, graphql.ErrLeftToPython, query)
+		require.ErrorIs(t, err, contract.ErrLeftToPython, query)
 	}
 }

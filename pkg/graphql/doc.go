@@ -8,5 +8,5 @@
 //
 // Answers are those of graphql-core, graphene and MLflow's resolvers, error texts included; only the
 // order of several validation errors in one document may differ. A query that needs a method which
-// isn't native is ErrLeftToPython.
+// isn't native, or that leaves this request to Python, is contract.ErrLeftToPython.
 package graphql

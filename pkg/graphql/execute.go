@@ -11,9 +11,6 @@ import (
 	"github.com/mlflow/mlflow-go/pkg/contract"
 )
 
-// ErrLeftToPython says that a query asks for something that isn't native.
-var ErrLeftToPython = errors.New("the query needs a method that Python answers")
-
 // Service answers GraphQL queries.
 type Service struct {
 	schema        *ast.Schema
@@ -54,7 +51,7 @@ type Answer struct {
 	Errors []string
 }
 
-// Execute answers a query. It fails with ErrLeftToPython, and with INVALID_PARAMETER_VALUE for a query
+// Execute answers a query. It fails with contract.ErrLeftToPython, and with INVALID_PARAMETER_VALUE for a query
 // that can't be parsed, at which MLflow fails with a bare 500.
 func (s *Service) Execute(ctx context.Context, request Request) (*Answer, error) {
 	if nestsTooDeep(request.Query) {
@@ -94,7 +91,7 @@ func (s *Service) Execute(ctx context.Context, request Request) (*Answer, error)
 	}
 
 	if !s.serves(operation.SelectionSet) {
-		return nil, ErrLeftToPython
+		return nil, contract.ErrLeftToPython
 	}
 
 	variables, failures := coerceVariables(s.schema, operation, request.Variables)
@@ -104,7 +101,12 @@ func (s *Service) Execute(ctx context.Context, request Request) (*Answer, error)
 
 	run := &execution{Service: s, variables: variables}
 
-	return &Answer{Data: run.object(ctx, root, nil, collect(operation.SelectionSet, nil)), Errors: run.errors}, nil
+	data := run.object(ctx, root, nil, collect(operation.SelectionSet, nil))
+	if run.leftToPython {
+		return nil, contract.ErrLeftToPython
+	}
+
+	return &Answer{Data: data, Errors: run.errors}, nil
 }
 
 // choose finds the operation to execute.
@@ -159,6 +161,8 @@ type execution struct {
 
 	variables values
 	errors    []string
+	// leftToPython says that a method left its part to Python, which is given the whole query then.
+	leftToPython bool
 }
 
 // group is one member of an answer, with the fields that ask for it.
@@ -227,6 +231,7 @@ func (e *execution) object(
 
 		resolved, err := e.field(ctx, definition, value, field)
 		if err != nil {
+			e.leftToPython = e.leftToPython || errors.Is(err, contract.ErrLeftToPython)
 			e.errors = append(e.errors, message(err))
 			answer.Set(group.name, nil)
 

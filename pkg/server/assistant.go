@@ -64,7 +64,7 @@ func isAssistantSetUp() bool {
 
 func assistantConfig(context.Context, plainSource, *fasthttp.RequestCtx, []byte) ([]byte, error) {
 	if isAssistantSetUp() {
-		return nil, errLeftToPython
+		return nil, contract.ErrLeftToPython
 	}
 
 	return []byte(noAssistantConfig), nil
@@ -74,7 +74,7 @@ func assistantProviders(ctx context.Context, from plainSource, _ *fasthttp.Reque
 	ui, _ := from.service.(contract.UIService)
 
 	if found, err := ui.HasGatewayEndpoints(ctx); found || err != nil || isAssistantSetUp() {
-		return nil, errLeftToPython
+		return nil, contract.ErrLeftToPython
 	}
 
 	return []byte(noAssistantProviders), nil

@@ -54,7 +54,7 @@ func TestAssistant(t *testing.T) {
 		for _, endpoints := range []gateway{{found: true}, {err: context.Canceled}} {
 			config, providers := answers(t, endpoints)
 			require.NoError(t, config)
-			require.ErrorIs(t, providers, errLeftToPython)
+			require.ErrorIs(t, providers, contract.ErrLeftToPython)
 		}
 	})
 
@@ -65,8 +65,8 @@ func TestAssistant(t *testing.T) {
 		require.NoError(t, os.WriteFile(filepath.Join(folder, "config.json"), []byte("{}"), 0o600))
 
 		config, providers := answers(t, gateway{})
-		require.ErrorIs(t, config, errLeftToPython)
-		require.ErrorIs(t, providers, errLeftToPython)
+		require.ErrorIs(t, config, contract.ErrLeftToPython)
+		require.ErrorIs(t, providers, contract.ErrLeftToPython)
 	})
 
 	for _, program := range assistantPrograms {
@@ -75,8 +75,8 @@ func TestAssistant(t *testing.T) {
 			require.NoError(t, os.WriteFile(filepath.Join(programs, program), []byte("#!/bin/sh"), 0o700))
 
 			config, providers := answers(t, gateway{})
-			require.ErrorIs(t, config, errLeftToPython)
-			require.ErrorIs(t, providers, errLeftToPython)
+			require.ErrorIs(t, config, contract.ErrLeftToPython)
+			require.ErrorIs(t, providers, contract.ErrLeftToPython)
 		})
 	}
 }

@@ -305,7 +305,7 @@ func (s *Server) serve(
 	}
 
 	switch {
-	case errors.Is(err, errLeftToPython):
+	case errors.Is(err, contract.ErrLeftToPython):
 		request.Request.SetBodyStream(bytes.NewReader(body), len(body))
 
 		return s.passOn(c)

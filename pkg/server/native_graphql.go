@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"errors"
 
 	"github.com/valyala/fasthttp"
 
@@ -35,15 +34,11 @@ func answerGraphQL(
 	}
 
 	answer, err := service.Execute(ctx, sent)
-
-	switch {
-	case errors.Is(err, graphql.ErrLeftToPython):
-		return nil, errLeftToPython
-	case err != nil:
+	if err != nil {
 		return nil, err
-	default:
-		return answer.AppendJSON(nil), nil
 	}
+
+	return answer.AppendJSON(nil), nil
 }
 
 func readQuery(body []byte) (graphql.Request, error) {

@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"net/http"
 	"strconv"
 
@@ -28,7 +27,7 @@ type plainRoute struct {
 	service string
 	// fastapi says that stock answers outside of Flask.
 	fastapi bool
-	// answer gives the JSON of the answer, or errLeftToPython.
+	// answer gives the JSON of the answer, or contract.ErrLeftToPython.
 	answer func(ctx context.Context, from plainSource, request *fasthttp.RequestCtx, body []byte) ([]byte, error)
 }
 
@@ -93,9 +92,6 @@ const (
 	assistantConfigName    = "get_config"
 	assistantProvidersName = "get_providers"
 )
-
-// errLeftToPython has Python answer a request whose body was read already.
-var errLeftToPython = errors.New("left to Python")
 
 func (s *Server) bindPlain(app *fiber.App) {
 	for _, route := range nativePlainRoutes {
