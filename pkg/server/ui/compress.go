@@ -7,8 +7,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strconv"
-	"strings"
 	"sync"
 	"time"
 )
@@ -75,21 +73,4 @@ func compress(name string) ([]byte, error) {
 	}
 
 	return bytes.Clone(compressed.Bytes()), nil
-}
-
-// acceptsGzip reads an Accept-Encoding header.
-func acceptsGzip(header string) bool {
-	for item := range strings.SplitSeq(header, ",") {
-		coding, parameters, _ := strings.Cut(item, ";")
-		if coding = strings.TrimSpace(coding); !strings.EqualFold(coding, "gzip") && coding != "*" {
-			continue
-		}
-
-		_, quality, given := strings.Cut(parameters, "=")
-		weight, err := strconv.ParseFloat(strings.TrimSpace(quality), 64)
-
-		return !given || err == nil && weight > 0
-	}
-
-	return false
 }
