@@ -79,6 +79,10 @@ func appendGenerated(dst []byte, m proto.Message, depth int) ([]byte, bool) {
 		return appendGetRun_Response(dst, m, depth), true
 	case *protos.SearchRuns_Response:
 		return appendSearchRuns_Response(dst, m, depth), true
+	case *protos.ListArtifacts_Response:
+		return appendListArtifacts_Response(dst, m, depth), true
+	case *protos.FileInfo:
+		return appendFileInfo(dst, m, depth), true
 	case *protos.GetMetricHistory_Response:
 		return appendGetMetricHistory_Response(dst, m, depth), true
 	case *protos.GetMetricHistoryBulkInterval_Response:
@@ -123,6 +127,8 @@ func appendGenerated(dst []byte, m proto.Message, depth int) ([]byte, bool) {
 		return appendSetLoggedModelTags_Response(dst, m, depth), true
 	case *protos.DeleteLoggedModelTag_Response:
 		return appendDeleteLoggedModelTag_Response(dst, m, depth), true
+	case *protos.ListLoggedModelArtifacts_Response:
+		return appendListLoggedModelArtifacts_Response(dst, m, depth), true
 	case *protos.LogLoggedModelParamsRequest_Response:
 		return appendLogLoggedModelParamsRequest_Response(dst, m, depth), true
 	case *protos.CreateRegisteredModel_Response:
@@ -690,6 +696,45 @@ func appendSearchRuns_Response(dst []byte, m *protos.SearchRuns_Response, depth 
 	return appendEnd(dst, '}', depth)
 }
 
+func appendListArtifacts_Response(dst []byte, m *protos.ListArtifacts_Response, depth int) []byte {
+	dst = append(dst, '{')
+	if m.RootUri != nil {
+		dst = appendName(dst, `"root_uri": `, depth+1)
+		dst = AppendString(dst, *m.RootUri)
+	}
+	if len(m.Files) > 0 {
+		dst = appendName(dst, `"files": `, depth+1)
+		dst = append(dst, '[')
+		for _, item := range m.Files {
+			dst = appendNext(dst, depth+2)
+			dst = appendFileInfo(dst, item, depth+2)
+		}
+		dst = appendEnd(dst, ']', depth+1)
+	}
+	if m.NextPageToken != nil {
+		dst = appendName(dst, `"next_page_token": `, depth+1)
+		dst = AppendString(dst, *m.NextPageToken)
+	}
+	return appendEnd(dst, '}', depth)
+}
+
+func appendFileInfo(dst []byte, m *protos.FileInfo, depth int) []byte {
+	dst = append(dst, '{')
+	if m.Path != nil {
+		dst = appendName(dst, `"path": `, depth+1)
+		dst = AppendString(dst, *m.Path)
+	}
+	if m.IsDir != nil {
+		dst = appendName(dst, `"is_dir": `, depth+1)
+		dst = strconv.AppendBool(dst, *m.IsDir)
+	}
+	if m.FileSize != nil {
+		dst = appendName(dst, `"file_size": `, depth+1)
+		dst = strconv.AppendInt(dst, int64(*m.FileSize), 10)
+	}
+	return appendEnd(dst, '}', depth)
+}
+
 func appendGetMetricHistory_Response(dst []byte, m *protos.GetMetricHistory_Response, depth int) []byte {
 	dst = append(dst, '{')
 	if len(m.Metrics) > 0 {
@@ -1015,6 +1060,28 @@ func appendSetLoggedModelTags_Response(dst []byte, m *protos.SetLoggedModelTags_
 
 func appendDeleteLoggedModelTag_Response(dst []byte, m *protos.DeleteLoggedModelTag_Response, depth int) []byte {
 	dst = append(dst, '{')
+	return appendEnd(dst, '}', depth)
+}
+
+func appendListLoggedModelArtifacts_Response(dst []byte, m *protos.ListLoggedModelArtifacts_Response, depth int) []byte {
+	dst = append(dst, '{')
+	if m.RootUri != nil {
+		dst = appendName(dst, `"root_uri": `, depth+1)
+		dst = AppendString(dst, *m.RootUri)
+	}
+	if len(m.Files) > 0 {
+		dst = appendName(dst, `"files": `, depth+1)
+		dst = append(dst, '[')
+		for _, item := range m.Files {
+			dst = appendNext(dst, depth+2)
+			dst = appendFileInfo(dst, item, depth+2)
+		}
+		dst = appendEnd(dst, ']', depth+1)
+	}
+	if m.NextPageToken != nil {
+		dst = appendName(dst, `"next_page_token": `, depth+1)
+		dst = AppendString(dst, *m.NextPageToken)
+	}
 	return appendEnd(dst, '}', depth)
 }
 
@@ -1654,6 +1721,8 @@ func decodeGenerated(d *decoder, m proto.Message) bool {
 		decodeGetRun(d, m, new(fieldsOfGetRun))
 	case *protos.SearchRuns:
 		decodeSearchRuns(d, m, new(fieldsOfSearchRuns))
+	case *protos.ListArtifacts:
+		decodeListArtifacts(d, m, new(fieldsOfListArtifacts))
 	case *protos.GetMetricHistory:
 		decodeGetMetricHistory(d, m, new(fieldsOfGetMetricHistory))
 	case *protos.GetMetricHistoryBulkInterval:
@@ -1706,6 +1775,8 @@ func decodeGenerated(d *decoder, m proto.Message) bool {
 		decodeSetLoggedModelTags(d, m, new(fieldsOfSetLoggedModelTags))
 	case *protos.DeleteLoggedModelTag:
 		decodeDeleteLoggedModelTag(d, m, new(fieldsOfDeleteLoggedModelTag))
+	case *protos.ListLoggedModelArtifacts:
+		decodeListLoggedModelArtifacts(d, m, new(fieldsOfListLoggedModelArtifacts))
 	case *protos.LogLoggedModelParamsRequest:
 		decodeLogLoggedModelParamsRequest(d, m, new(fieldsOfLogLoggedModelParamsRequest))
 	case *protos.CreateRegisteredModel:
@@ -2503,6 +2574,47 @@ func decodeSearchRuns(d *decoder, m *protos.SearchRuns, f *fieldsOfSearchRuns) {
 					item = d.string()
 					m.OrderBy = append(m.OrderBy, item)
 				}
+			}
+		case "page_token":
+			if d.present(m.PageToken != nil) {
+				f.PageToken = d.string()
+				m.PageToken = &f.PageToken
+			}
+		default:
+			d.fail()
+		}
+	}
+}
+
+type fieldsOfListArtifacts struct {
+	RunId     string
+	RunUuid   string
+	Path      string
+	PageToken string
+}
+
+type boxOfListArtifacts struct {
+	fields  fieldsOfListArtifacts
+	message protos.ListArtifacts
+}
+
+func decodeListArtifacts(d *decoder, m *protos.ListArtifacts, f *fieldsOfListArtifacts) {
+	for more := d.object(); more; more = d.next('}') {
+		switch d.name() {
+		case "run_id":
+			if d.present(m.RunId != nil) {
+				f.RunId = d.string()
+				m.RunId = &f.RunId
+			}
+		case "run_uuid":
+			if d.present(m.RunUuid != nil) {
+				f.RunUuid = d.string()
+				m.RunUuid = &f.RunUuid
+			}
+		case "path":
+			if d.present(m.Path != nil) {
+				f.Path = d.string()
+				m.Path = &f.Path
 			}
 		case "page_token":
 			if d.present(m.PageToken != nil) {
@@ -3521,6 +3633,41 @@ func decodeDeleteLoggedModelTag(d *decoder, m *protos.DeleteLoggedModelTag, f *f
 			if d.present(m.TagKey != nil) {
 				f.TagKey = d.string()
 				m.TagKey = &f.TagKey
+			}
+		default:
+			d.fail()
+		}
+	}
+}
+
+type fieldsOfListLoggedModelArtifacts struct {
+	ModelId               string
+	ArtifactDirectoryPath string
+	PageToken             string
+}
+
+type boxOfListLoggedModelArtifacts struct {
+	fields  fieldsOfListLoggedModelArtifacts
+	message protos.ListLoggedModelArtifacts
+}
+
+func decodeListLoggedModelArtifacts(d *decoder, m *protos.ListLoggedModelArtifacts, f *fieldsOfListLoggedModelArtifacts) {
+	for more := d.object(); more; more = d.next('}') {
+		switch d.name() {
+		case "model_id":
+			if d.present(m.ModelId != nil) {
+				f.ModelId = d.string()
+				m.ModelId = &f.ModelId
+			}
+		case "artifact_directory_path":
+			if d.present(m.ArtifactDirectoryPath != nil) {
+				f.ArtifactDirectoryPath = d.string()
+				m.ArtifactDirectoryPath = &f.ArtifactDirectoryPath
+			}
+		case "page_token":
+			if d.present(m.PageToken != nil) {
+				f.PageToken = d.string()
+				m.PageToken = &f.PageToken
 			}
 		default:
 			d.fail()

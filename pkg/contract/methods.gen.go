@@ -62,6 +62,9 @@ var Methods = []Method{
 	Unary("MlflowService", "searchRuns", MlflowService.SearchRuns,
 		Endpoint{Verb: "POST", Path: "/mlflow/runs/search", Version: 2},
 	),
+	Unary("MlflowService", "listArtifacts", MlflowService.ListArtifacts,
+		Endpoint{Verb: "GET", Path: "/mlflow/artifacts/list", Version: 2},
+	),
 	Unary("MlflowService", "getMetricHistory", MlflowService.GetMetricHistory,
 		Endpoint{Verb: "GET", Path: "/mlflow/metrics/get-history", Version: 2},
 	),
@@ -104,6 +107,9 @@ var Methods = []Method{
 	Unary("MlflowService", "deleteLoggedModelTag", MlflowService.DeleteLoggedModelTag,
 		Endpoint{Verb: "DELETE", Path: "/mlflow/logged-models/{model_id}/tags/{tag_key}", Version: 2},
 	).With(PathOnly),
+	Unary("MlflowService", "listLoggedModelArtifacts", MlflowService.ListLoggedModelArtifacts,
+		Endpoint{Verb: "GET", Path: "/mlflow/logged-models/{model_id}/artifacts/directories", Version: 2},
+	),
 	Unary("MlflowService", "LogLoggedModelParams", MlflowService.LogLoggedModelParams,
 		Endpoint{Verb: "POST", Path: "/mlflow/logged-models/{model_id}/params", Version: 2},
 	),
@@ -224,14 +230,6 @@ var Proxied = []ProxiedMethod{
 			{Verb: "DELETE", Path: "/mlflow/traces/{trace_id}/tags", Version: 3},
 		},
 		Reason: "traces are not ported to Go yet",
-	},
-	{
-		Service: "MlflowService",
-		Name:    "listArtifacts",
-		Endpoints: []Endpoint{
-			{Verb: "GET", Path: "/mlflow/artifacts/list", Version: 2},
-		},
-		Reason: "reads or writes artifact storage, for which MLflow's Python clients of each provider are used",
 	},
 	{
 		Service: "MlflowService",
@@ -432,14 +430,6 @@ var Proxied = []ProxiedMethod{
 			{Verb: "DELETE", Path: "/mlflow/workspaces/{workspace_name}", Version: 3},
 		},
 		Reason: "workspaces come from a Python workspace provider",
-	},
-	{
-		Service: "MlflowService",
-		Name:    "listLoggedModelArtifacts",
-		Endpoints: []Endpoint{
-			{Verb: "GET", Path: "/mlflow/logged-models/{model_id}/artifacts/directories", Version: 2},
-		},
-		Reason: "reads or writes artifact storage, for which MLflow's Python clients of each provider are used",
 	},
 	{
 		Service: "MlflowService",

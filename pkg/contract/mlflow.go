@@ -4,4 +4,5 @@ package contract
 type Mlflow struct {
 	TrackingService
 	TracingService
+	ArtifactsService
 }

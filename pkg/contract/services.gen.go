@@ -12,6 +12,12 @@ type TracingService interface {
 	QueryTraceMetrics(ctx context.Context, request *protos.QueryTraceMetrics) (*protos.QueryTraceMetrics_Response, error)
 }
 
+// ArtifactsService is the part of MlflowService that one domain answers.
+type ArtifactsService interface {
+	ListArtifacts(ctx context.Context, request *protos.ListArtifacts) (*protos.ListArtifacts_Response, error)
+	ListLoggedModelArtifacts(ctx context.Context, request *protos.ListLoggedModelArtifacts) (*protos.ListLoggedModelArtifacts_Response, error)
+}
+
 // TrackingService is the part of MlflowService that one domain answers.
 type TrackingService interface {
 	GetExperimentByName(ctx context.Context, request *protos.GetExperimentByName) (*protos.GetExperimentByName_Response, error)
@@ -52,6 +58,7 @@ type TrackingService interface {
 // MlflowService is the native part of MLflow's service of that name.
 type MlflowService interface {
 	TracingService
+	ArtifactsService
 	TrackingService
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/mlflow/mlflow-go/pkg/artifacts"
 	"github.com/mlflow/mlflow-go/pkg/codec"
 	"github.com/mlflow/mlflow-go/pkg/contract"
 	"github.com/mlflow/mlflow-go/pkg/databasetest"
@@ -54,7 +55,10 @@ func newFixture(t *testing.T) *fixture {
 	require.NoError(t, err)
 	require.NoError(t, store.Initialize(t.Context()))
 
-	service := handlers.Tracking(contract.Mlflow{TrackingService: store, TracingService: tracing.New(db)}, handlers.Locations{})
+	service := handlers.Tracking(contract.Mlflow{
+		TrackingService: store, TracingService: tracing.New(db),
+		ArtifactsService: artifacts.New(artifacts.Options{Owners: store}),
+	}, handlers.Locations{})
 
 	oracle, err := pythontest.Start(nil, "-c", oracleScript, uri)
 	require.NoError(t, err)
@@ -291,7 +295,8 @@ func testLeftToPython(t *testing.T, f *fixture) {
 	t.Helper()
 
 	for _, query := range []string{
-		`{mlflowListArtifacts(input:{runId:"x"}){rootUri}}`,
+		`{mlflowListArtifacts(input:{runId:"` + f.runs[0] + `"}){rootUri}}`,
+		`{a: mlflowListArtifacts(input:{runId:"x"}){rootUri} b: mlflowListArtifacts(input:{runId:"x", path:".."}){rootUri}}`,
 		`{mlflowSearchModelVersions(input:{filter:""}){nextPageToken}}`,
 		`{mlflowGetRun(input:{runId:"x"}){run{...F}}} fragment F on MlflowRunExtension {modelVersions{name}}`,
 		`{mlflowGetRun(input:{runId:"x"}){run{... on MlflowRunExtension {modelVersions{name}}}}}`,

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/mlflow/mlflow-go/pkg/artifacts"
 	"github.com/mlflow/mlflow-go/pkg/contract"
 	"github.com/mlflow/mlflow-go/pkg/database"
 	"github.com/mlflow/mlflow-go/pkg/database/ofdlocks"
@@ -37,7 +38,10 @@ func bind(ctx context.Context, settings config) (services map[string]any, releas
 	}
 
 	return map[string]any{
-		"MlflowService":        contract.Mlflow{TrackingService: store, TracingService: tracing.New(db)},
+		"MlflowService": contract.Mlflow{
+			TrackingService: store, TracingService: tracing.New(db),
+			ArtifactsService: artifacts.New(artifacts.Options{Owners: store}),
+		},
 		"ModelRegistryService": contract.ModelRegistryService(registry.New(db, store)),
 	}, db.Close, nil
 }

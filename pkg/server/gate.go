@@ -254,6 +254,11 @@ var perRequest = []Mode{
 		Concerned: everything,
 	},
 	{
+		Name: "artifact-storage", When: "artifacts are no files of the server's, or their names or the headers are odd",
+		Reason:    "MLflow's Python clients know the storage, and judge what may be asked of it",
+		Concerned: "lists of artifacts, and artifacts",
+	},
+	{
 		Name: operator, When: "--go-opts proxy=… names a route",
 		Reason:    "the operator wants Python's answer",
 		Concerned: "the routes named",

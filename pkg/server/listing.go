@@ -34,6 +34,10 @@ func Routes() []Listing {
 		listings = append(listings, Listing{Verb: route.verb, Path: route.path, Name: route.name, Native: true})
 	}
 
+	for _, route := range fileRoutes {
+		listings = append(listings, Listing{Verb: http.MethodGet, Path: route.path, Name: route.name, Native: true})
+	}
+
 	for _, route := range uiRoutes {
 		listings = append(listings, Listing{Verb: http.MethodGet, Path: route.path, Name: route.name, Native: true})
 	}

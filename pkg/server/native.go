@@ -254,18 +254,12 @@ func (s *Server) serve(
 ) error {
 	request := c.RequestCtx()
 
-	services, err := s.backend.wait(s.running, s.config.Go.FallbackTimeout)
-	if err != nil {
-		proxy.CloseUnlessRead(request)
-		s.writeError(request, unavailable(err))
-
+	service, found := s.find(request, name)
+	if !found {
 		return nil
 	}
 
-	service, provided := services[name]
-	if !provided {
-		return s.passOn(c)
-	}
+	var err error
 
 	buffer, _ := bodies.Get().(*[]byte)
 
@@ -319,6 +313,23 @@ func (s *Server) serve(
 	request.Response.SetBodyStream(text.send(), len(text.buffer))
 
 	return nil
+}
+
+// find gives what implements a service. Where nothing does, the request is answered or passed on.
+func (s *Server) find(request *fasthttp.RequestCtx, name string) (service any, found bool) {
+	services, err := s.backend.wait(s.running, s.config.Go.FallbackTimeout)
+	if err != nil {
+		proxy.CloseUnlessRead(request)
+		s.writeError(request, unavailable(err))
+
+		return nil, false
+	}
+
+	if service, found = services[name]; !found {
+		s.forward(request)
+	}
+
+	return service, found
 }
 
 // answerText has a request answered when its turn has come.

@@ -33,7 +33,6 @@ var plainRoutes = []struct {
 		routes: []string{
 			"GET /2.0/mlflow/get-trace-artifact serve_get_trace_artifact",
 			"GET /3.0/mlflow/get-trace-artifact serve_get_trace_artifact",
-			"GET /2.0/mlflow/logged-models/<model_id>/artifacts/files serve_get_logged_model_artifact",
 			"POST /2.0/mlflow/upload-artifact serve_upload_artifact",
 		},
 	},
@@ -121,14 +120,6 @@ var plainRoutes = []struct {
 			"POST /3.0/mlflow/mcp-servers/<path:name>/versions/<path:version>/tags set_mcp_server_version_tag",
 			"DELETE /3.0/mlflow/mcp-servers/<path:name>/versions/<path:version>/tags/<path:key> delete_mcp_server_version_tag", //nolint:lll // one route
 			"GET /3.0/mlflow/mcp-servers/endpoints search_all_access_endpoints",
-		},
-	},
-	{
-		reason:   "reads or writes artifact storage, for which MLflow's Python clients of each provider are used",
-		prefixes: noAPI,
-		routes: []string{
-			"GET /get-artifact serve_artifacts",
-			"GET /model-versions/get-artifact serve_model_version_artifact",
 		},
 	},
 	{

@@ -102,6 +102,7 @@ func New(options Options) (*Server, error) {
 
 	s.bindMethods(app)
 	s.bindPlain(app)
+	s.bindFiles(app)
 	s.bindUI(app)
 	app.Use(s.passOn)
 

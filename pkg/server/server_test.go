@@ -96,6 +96,10 @@ func (service) FinalizeLoggedModel(
 	return nil, contract.InvalidParameter("finalize %q", request.GetModelId())
 }
 
+func (service) ListArtifacts(context.Context, *protos.ListArtifacts) (*protos.ListArtifacts_Response, error) {
+	return nil, contract.ErrLeftToPython
+}
+
 // python stands for MLflow's server.
 type python string
 

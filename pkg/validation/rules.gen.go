@@ -95,6 +95,11 @@ var schemas = map[procedure]schema{
 		newParameter("max_results", "intlike,at_most=50000"),
 		newParameter("order_by", "array,strings"),
 	},
+	{"MlflowService", "listArtifacts"}: {
+		newParameter("run_id", "string,present"),
+		newParameter("path", "string"),
+		newParameter("page_token", "string"),
+	},
 	{"MlflowService", "getMetricHistory"}: {
 		newParameter("run_id", "string,present"),
 		newParameter("metric_key", "string,present"),
@@ -165,6 +170,9 @@ var schemas = map[procedure]schema{
 		newParameter("tags", "array"),
 	},
 	{"MlflowService", "deleteLoggedModelTag"}: {},
+	{"MlflowService", "listLoggedModelArtifacts"}: {
+		newParameter("artifact_directory_path", "string"),
+	},
 	{"MlflowService", "LogLoggedModelParams"}: {
 		newParameter("model_id", "string,present"),
 		newParameter("params", "array"),
@@ -379,6 +387,9 @@ var messageRules = []messageRule{
 		"Name": "present",
 	}},
 	{(*protos.GetRun)(nil), map[string]string{
+		"RunId": "present",
+	}},
+	{(*protos.ListArtifacts)(nil), map[string]string{
 		"RunId": "present",
 	}},
 	{(*protos.LogBatch)(nil), map[string]string{

@@ -182,6 +182,12 @@ var schemas = map[string]map[string][]parameter{
 			{"max_results", "intlike"},
 			{"page_token", "string"},
 		},
+		"listArtifacts": {
+			{"run_id", "string,present"},
+			{"path", "string"},
+			{"page_token", "string"},
+		},
+		"listLoggedModelArtifacts": {{"artifact_directory_path", "string"}},
 	},
 	registryService: {
 		"createRegisteredModel": {
@@ -316,6 +322,7 @@ type part struct {
 var parts = map[string][]part{
 	mlflowService: {
 		{"TracingService", []string{"queryTraceMetrics"}},
+		{"ArtifactsService", []string{"listArtifacts", "listLoggedModelArtifacts"}},
 		{"TrackingService", nil},
 	},
 }

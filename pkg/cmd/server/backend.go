@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/mlflow/mlflow-go/pkg/artifacts"
 	"github.com/mlflow/mlflow-go/pkg/config"
 	"github.com/mlflow/mlflow-go/pkg/contract"
 	"github.com/mlflow/mlflow-go/pkg/database"
@@ -68,10 +69,11 @@ func (b *backend) open(ctx context.Context, gate *server.Gate) (map[string]any, 
 		MaxLength:      limits.MaxArtifactLocationLength,
 	}
 
-	mlflow := contract.Mlflow{TrackingService: store, TracingService: tracing.New(b.db)}
-	services := map[string]any{
-		"MlflowService":        handlers.Tracking(mlflow, locations),
-		contract.UIServiceName: handlers.UI(store),
+	services := map[string]any{contract.UIServiceName: handlers.UI(store)}
+	files := artifacts.Options{Owners: store}
+
+	if b.settings.ServeArtifacts {
+		files.Destination = b.settings.ArtifactsDest
 	}
 
 	if err := b.openRegistry(ctx, gate); err != nil {
@@ -87,10 +89,18 @@ func (b *backend) open(ctx context.Context, gate *server.Gate) (map[string]any, 
 			return nil, err
 		}
 
-		services[registryService] = handlers.Registry(registry.New(b.registry, store), handlers.RegistryOptions{
+		models := registry.New(b.registry, store)
+		files.Versions = models
+		services[registryService] = handlers.Registry(models, handlers.RegistryOptions{
 			Tracking: store, Locations: locations, Events: b.webhooks,
 		})
 	}
+
+	answering := artifacts.New(files)
+	services[server.ArtifactsServiceName] = answering
+	services["MlflowService"] = handlers.Tracking(contract.Mlflow{
+		TrackingService: store, TracingService: tracing.New(b.db), ArtifactsService: answering,
+	}, locations)
 
 	return withGraphQL(services)
 }

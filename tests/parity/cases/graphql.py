@@ -81,7 +81,9 @@ CASES = (
             "{ datasetSummaries { name } } }"
         ),
         _ask('{ mlflowGetRun(input: { runId: "${run}" }) { run { modelVersions { name } } } }'),
-        _ask('{ mlflowListArtifacts(input: { runId: "${run}" }) { files { path } } }', native=False),
+        _ask('{ mlflowListArtifacts(input: { runId: "${run}" }) { rootUri files { path isDir } } }'),
+        _ask('{ mlflowListArtifacts(input: { runId: "missing" }) { files { path } } }'),
+        _ask('{ mlflowListArtifacts(input: { runId: "${run}", path: ".." }) { rootUri } }', native=False),
         _ask('{ mlflowSearchModelVersions(input: { filter: "" }) { modelVersions { name } } }'),
     ),
     case(
