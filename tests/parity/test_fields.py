@@ -17,7 +17,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
@@ -100,6 +100,8 @@ _BASES: dict[str, dict[str, Any]] = {
         "max_results": 2,
         "page_token": "any",
     },
+    "listArtifacts": {"run_id": _RUN, "path": "a"},
+    "listLoggedModelArtifacts": {"model_id": _MODEL},
     "createLoggedModel": {"experiment_id": _EXP, "name": "n", "params": [_TAG], "tags": [_TAG]},
     "finalizeLoggedModel": {"model_id": _MODEL, "status": "LOGGED_MODEL_READY"},
     "getLoggedModel": {"model_id": _MODEL},
@@ -146,6 +148,9 @@ _BASES: dict[str, dict[str, Any]] = {
     "deleteWebhook": {"webhook_id": _HOOK},
     "testWebhook": {"webhook_id": _HOOK, "event": _EVENT},
 }
+
+#: Fields whose odd values are Python's to judge, by method.
+_LEFT_TO_PYTHON = {"listArtifacts": "path"}
 
 _MISSING = object()
 _NESTED = {"a": [1, {"b": [None, "c"]}]}
@@ -270,8 +275,9 @@ def _probes() -> list[Probe]:
                 path = f"/api/{endpoint.since.major}.{endpoint.since.minor}{endpoint.path}"
                 if f"{endpoint.method} {path}" not in native:
                     continue
+                left = f"{endpoint.method} {path} {_LEFT_TO_PYTHON.get(method.name)} = "
                 for title, step in _steps(endpoint.method, path, _BASES[method.name], method.input_type):
-                    probes.append(Probe(len(probes), title, step))
+                    probes.append(Probe(len(probes), title, replace(step, native=not title.startswith(left))))
     return probes
 
 
@@ -332,7 +338,7 @@ def _add_objects(side: Side, numbers: range) -> None:
             source_name="",
             entry_point_name="",
             source_version="",
-            artifact_uri=f"s3://b/{word}/r",
+            artifact_uri=f"mlflow-artifacts:/{word}/r",
         )
         add("tags", run_uuid=run, key="there", value="v")
         add("params", run_uuid=run, key="there", value="v")
@@ -344,7 +350,7 @@ def _add_objects(side: Side, numbers: range) -> None:
             model_id=model,
             experiment_id=experiment,
             name="n",
-            artifact_location=f"s3://b/{word}/m",
+            artifact_location=f"mlflow-artifacts:/{word}/m",
             creation_timestamp_ms=1,
             last_updated_timestamp_ms=1,
             status=1,
@@ -506,7 +512,7 @@ def test_fields(twins: Twins) -> None:
                 mismatches.append(_shown(probe.title, mismatch, *pair))
         if probe.title.endswith(_AS_IT_IS) and not pair[0].ok:
             mismatches.append(_shown(probe.title, "would test nothing", *pair))
-        if pair[1].status_code >= 500 and probe.number not in differing:
+        if probe.step.native and pair[1].status_code >= 500 and probe.number not in differing:
             mismatches.append(_shown(probe.title, "fails", *pair))
     refused = [probe for probe, pair in zip(probes, answers, strict=True) if pair[1].status_code >= 400]
     mismatches += _refused_again(twins.ours, ours, refused)
