@@ -59,7 +59,11 @@ func answer(request *fasthttp.RequestCtx, from File, bounds [][]byte) {
 	size := from.Info.Size()
 	first, length := int64(0), size
 
-	if bounds != nil && size > 0 {
+	if size == 0 {
+		bounds = nil // of nothing there are no parts
+	}
+
+	if bounds != nil {
 		var satisfiable bool
 
 		if first, length, satisfiable = span(bounds, size); !satisfiable {

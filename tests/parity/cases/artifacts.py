@@ -182,7 +182,7 @@ CASES = (
         _file("", native=False),
         *(_file("plain.txt", headers=headers) for headers in _CONDITIONS),
         *(_file("plain.txt", headers=headers, native=False) for headers in _PYTHONS_CONDITIONS),
-        *(_file("empty.txt", headers=headers) for headers in ({}, *_CONDITIONS[:3])),
+        *(_file("empty.txt", headers=headers) for headers in ({}, *_CONDITIONS)),
         *(
             Step("HEAD", _FILE, query={"path": path, "run_id": "${run}"}, native=False)
             for path in ("MLmodel", "missing")
