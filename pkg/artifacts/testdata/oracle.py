@@ -13,7 +13,7 @@ os.environ["_MLFLOW_SERVER_ARTIFACT_DESTINATION"] = question["destination"]
 
 from mlflow.server import app, handlers  # noqa: E402 # it reads the environment
 
-handlers._get_tracking_store = lambda: SimpleNamespace(
+handlers._get_tracking_store = lambda: SimpleNamespace(  # noqa: SLF001 # what handlers ask
     get_run=lambda run: SimpleNamespace(info=SimpleNamespace(artifact_uri=run))
 )
 logging.disable()  # of what it fails at
