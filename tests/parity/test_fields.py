@@ -154,7 +154,8 @@ _LEFT_TO_PYTHON = {"listArtifacts": "path"}
 
 _MISSING = object()
 _NESTED = {"a": [1, {"b": [None, "c"]}]}
-_LONG = "X" * 70_000  # in small letters, the search for made-up names would take minutes
+# In small letters, the search for made-up names would take minutes. No two requests are about the same.
+_LONG = "X" * 70_000 + "${n}"
 _ODD_TEXTS = ("", "nul\0${n}", "é😀 ${n}", "half \ud800 ${n}")
 _TEXTS = (_MISSING, None, 5, True, ["a"], _NESTED, *_ODD_TEXTS, _LONG)
 _WHOLES = (_MISSING, None, "7", "abc", "", 1.5, -1, 2**31, 2**63, math.nan, True, [1], _NESTED)

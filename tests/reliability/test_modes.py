@@ -144,7 +144,10 @@ def test_parts_are_left_to_python(database: str, made_database: Path, tmp_path: 
         proxied.add("3.0/mlflow/traces/metrics")
         assert answered["python"] == {
             f"/{api}/{route}" for api in ("api", "ajax-api") for route in proxied
-        } | {"/ajax-api/3.0/mlflow/ui-telemetry"}
+        } | {
+            "/ajax-api/3.0/mlflow/ui-telemetry",
+            "/ajax-api/2.0/mlflow/logged-models/model_id/artifacts/files",  # without a file's name
+        }
         by_name = "/api/2.0/mlflow/experiments/get-by-name?experiment_name=Default"
         assert "via" not in server.request("GET", by_name).headers
         for workspace, status in (("default", 500), ("", 200)):  # FEATURE_DISABLED, as stock has it

@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from mlflow.entities import Span
+from mlflow.entities import RunData, RunInputs, Span
 from mlflow.entities._mlflow_object import _MlflowObject
 from mlflow.exceptions import MlflowException
 from mlflow.store.entities.paged_list import PagedList
@@ -30,6 +30,20 @@ class Script(Protocol):
     """Calls a store's methods through ``do``, which gives what they return, or the exception."""
 
     def __call__(self, do: Callable[..., Any]) -> None: ...
+
+
+def _in_order(value: _MlflowObject) -> dict[str, Any]:
+    """What of a run has no order: PostgreSQL plans a search anew when it has gathered statistics."""
+    match value:
+        case RunData():
+            return {"_metric_objs": sorted(value._metric_objs, key=lambda metric: metric.key)}
+        case RunInputs():
+            by_name = sorted(
+                value.dataset_inputs, key=lambda given: (given.dataset.name, given.dataset.digest)
+            )
+            return {"_dataset_inputs": by_name}
+        case _:
+            return {}
 
 
 class Recording:
@@ -71,7 +85,7 @@ class Recording:
             case Span():
                 return {"type": type(value).__name__, **self._plain(value.to_dict())}
             case _MlflowObject():
-                return {"type": type(value).__name__, **self._plain(vars(value))}
+                return {"type": type(value).__name__, **self._plain(vars(value) | _in_order(value))}
             case float() if math.isnan(value):
                 return "NaN"
             case bool() | None | enum.Enum():
