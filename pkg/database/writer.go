@@ -44,7 +44,7 @@ type writer struct {
 	conn *sql.Conn // the leader's
 	// close disconnects the writer once nobody uses it any more.
 	close       func() error
-	checkpoints *checkpoints
+	checkpoints *checkpoints // nil where there is no write-ahead log
 
 	// arrival has a token when somebody has come since the leader looked.
 	arrival chan struct{}
@@ -114,9 +114,18 @@ func (db *DB) startWriter(ctx context.Context) error {
 		return errors.Join(fmt.Errorf("setting up the SQLite writer: %w", err), conn.Close())
 	}
 	ctx = context.WithoutCancel(ctx) // what is opened is closed, whoever has left
-	copying := startCheckpoints(ctx, db)
+	mode, err := journalMode(ctx, conn)
+	if err != nil {
+		return errors.Join(err, conn.Close())
+	}
+	var copying *checkpoints
+	if mode == "wal" {
+		copying = startCheckpoints(ctx, db)
+	}
 	db.writer = &writer{db: db, conn: conn, checkpoints: copying, arrival: make(chan struct{}, 1), close: func() error {
-		copying.close()
+		if copying != nil {
+			copying.close()
+		}
 
 		return errors.Join(removeJournal(ctx, conn), conn.Close())
 	}}
@@ -285,6 +294,9 @@ func (w *writer) lead(leader *member) (hooks []func(), err error) {
 
 // copyRest does the writer's part of copying the write-ahead log. Where it can't, there is another time.
 func (w *writer) copyRest() {
+	if w.checkpoints == nil {
+		return
+	}
 	w.checkpoints.wrote()
 	if w.checkpoints.rest.CompareAndSwap(true, false) {
 		_ = execOn(context.Background(), w.conn, "PRAGMA wal_checkpoint(PASSIVE)")
