@@ -14,6 +14,7 @@ import (
 
 	"github.com/mlflow/mlflow-go/pkg/contract"
 	"github.com/mlflow/mlflow-go/pkg/protos"
+	"github.com/mlflow/mlflow-go/pkg/uri"
 )
 
 // uploading begins the names of files that are still being written (_TEMP_ARTIFACT_PREFIX).
@@ -49,7 +50,7 @@ func (s *Service) locate(location, within string) (place, error) {
 	}
 
 	if below, served := strings.CutPrefix(location, "mlflow-artifacts:/"); served && s.served != "" && isPlain(below) {
-		return place{root: s.served, path: join(below, within), shown: within}, nil
+		return place{root: s.served, path: uri.Join(below, within), shown: within}, nil
 	}
 
 	return place{}, contract.ErrLeftToPython
@@ -104,15 +105,6 @@ func servedDirectory(destination string) string {
 	}
 
 	return filepath.Join(working, destination)
-}
-
-// join appends a path to another (posixpath.join).
-func join(base, relative string) string {
-	if base == "" || strings.HasSuffix(base, "/") {
-		return base + relative
-	}
-
-	return base + "/" + relative
 }
 
 // name is the place's for os.Root.
@@ -231,7 +223,7 @@ func readNames(directory *os.Root) ([]string, error) {
 
 // entry describes what a directory holds (file_utils.get_file_info).
 func (p place) entry(name string, info fs.FileInfo) *protos.FileInfo {
-	entry := &protos.FileInfo{Path: new(join(p.shown, name)), IsDir: new(info.IsDir())}
+	entry := &protos.FileInfo{Path: new(uri.Join(p.shown, name)), IsDir: new(info.IsDir())}
 	if size := info.Size(); !info.IsDir() && size != 0 {
 		entry.FileSize = new(size)
 	}

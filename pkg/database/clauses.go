@@ -6,16 +6,39 @@ import (
 	"strings"
 )
 
+// Conditions are what rows must meet, all of them. Values are bound in the order of the text.
+type Conditions struct {
+	texts []string
+	args  []any
+}
+
+// Where adds a condition.
+func (c *Conditions) Where(condition string, args ...any) {
+	c.texts = append(c.texts, condition)
+	c.args = append(c.args, args...)
+}
+
+// And is both.
+func (c *Conditions) And(others *Conditions) *Conditions {
+	return &Conditions{slices.Concat(c.texts, others.texts), slices.Concat(c.args, others.args)}
+}
+
+// String is what follows WHERE; there must be one condition at least.
+func (c *Conditions) String() string { return strings.Join(c.texts, " AND ") }
+
+// Args are the values.
+func (c *Conditions) Args() []any { return c.args }
+
 // Clauses collects the parts of a SELECT. Values are bound in the order of the text: those of the
 // joins, then those of the conditions.
 type Clauses struct {
+	Conditions
+
 	Dialect Dialect
 
-	joins      strings.Builder
-	joinArgs   []any
-	conditions []string
-	args       []any
-	orders     []string
+	joins    strings.Builder
+	joinArgs []any
+	orders   []string
 }
 
 // Join adds a join.
@@ -26,12 +49,6 @@ func (c *Clauses) Join(text string, args ...any) {
 
 // HasJoins says whether there is a join.
 func (c *Clauses) HasJoins() bool { return c.joins.Len() > 0 }
-
-// Where adds a condition.
-func (c *Clauses) Where(condition string, args ...any) {
-	c.conditions = append(c.conditions, condition)
-	c.args = append(c.args, args...)
-}
 
 // OrderBy adds what to sort by, in the words of an ORDER BY.
 func (c *Clauses) OrderBy(keys ...string) { c.orders = append(c.orders, keys...) }
@@ -72,7 +89,7 @@ func (c *Clauses) CompareText(column, operator string, values []string) (conditi
 // parameters, since the parser takes 10,000 tokens at most.
 func (c *Clauses) Statement(columns, from string, limit, offset int64) (text string, args []any) {
 	text = "SELECT " + columns + " FROM " + from + c.joins.String() +
-		"\nWHERE " + strings.Join(c.conditions, " AND ") +
+		"\nWHERE " + c.String() +
 		"\nORDER BY " + c.order() + c.Dialect.Limit(int(limit), int(offset))
 
 	return text, slices.Concat(c.joinArgs, c.args)

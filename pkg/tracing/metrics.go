@@ -228,7 +228,9 @@ func (q *metricsQuery) statement(tx *database.Tx) statement {
 		text += " GROUP BY " + list + "\nORDER BY " + list + dialect.Limit(q.limit, 0)
 	}
 
-	return statement{database.Statement{Query: text, Args: from.conditions.args}, percentiles.Values != ""}
+	args := slices.Concat(from.withArgs, from.conditions.Args())
+
+	return statement{database.Statement{Query: text, Args: args}, percentiles.Values != ""}
 }
 
 // selected are the statement's columns.

@@ -36,31 +36,13 @@ var (
 // nothing is a condition that no row meets.
 const nothing = "1 = 0"
 
-// conditions are those of a query, with what is bound to them.
-type conditions struct {
-	texts []string
-	args  []any
-}
-
-// String is what follows WHERE; there is always one.
-func (c *conditions) String() string { return strings.Join(c.texts, " AND ") }
-
-func (c *conditions) where(text string, args ...any) {
-	c.texts = append(c.texts, text)
-	c.args = append(c.args, args...)
-}
-
-// and is both.
-func (c *conditions) and(others *conditions) *conditions {
-	return &conditions{slices.Concat(c.texts, others.texts), slices.Concat(c.args, others.args)}
-}
-
-// source is where the rows are from, and which count. The conditions' args are those of all of it.
+// source is where the rows are from, and which count.
 type source struct {
-	// with stands in front of the whole statement.
+	// with stands in front of the whole statement, with values of its own.
 	with       string
+	withArgs   []any
 	table      string
-	conditions *conditions
+	conditions *database.Conditions
 }
 
 // checkFilter refuses filters by what the view hasn't.
@@ -83,12 +65,12 @@ func (q *metricsQuery) source(tx *database.Tx) source {
 
 	switch q.view.table {
 	case assessmentTable:
-		rows.where("assessments.valid = " + tx.Dialect().Boolean(true))
+		rows.Where("assessments.valid = " + tx.Dialect().Boolean(true))
 		q.inExperiments(tx, rows, assessmentTable)
 
 		return source{table: assessmentTable, conditions: rows}
 	case traceTable:
-		return source{table: traceTable, conditions: q.traces(tx).and(rows)}
+		return source{table: traceTable, conditions: q.traces(tx).And(rows)}
 	default:
 		return q.spanSource(tx, rows)
 	}
@@ -96,7 +78,7 @@ func (q *metricsQuery) source(tx *database.Tx) source {
 
 // spanSource is of spans, whose traces count. Where those are to be found first, what spans know themselves is
 // asked of them alone, if it can be.
-func (q *metricsQuery) spanSource(tx *database.Tx, rows *conditions) source {
+func (q *metricsQuery) spanSource(tx *database.Tx, rows *database.Conditions) source {
 	traces := q.traces(tx)
 	ofTraces := slices.ContainsFunc(q.filters, func(f search.TraceMetricsCondition) bool {
 		return f.View == search.TraceView
@@ -107,7 +89,7 @@ func (q *metricsQuery) spanSource(tx *database.Tx, rows *conditions) source {
 	case with == "":
 		return source{
 			table:      traceTable + " JOIN " + spanTable + " ON spans.trace_id = " + traceID,
-			conditions: traces.and(rows),
+			conditions: traces.And(rows),
 		}
 	case q.metric.known && !ofTraces:
 		q.inExperiments(tx, rows, spanTable)
@@ -116,19 +98,20 @@ func (q *metricsQuery) spanSource(tx *database.Tx, rows *conditions) source {
 	default:
 		return source{
 			with:       with,
+			withArgs:   traces.Args(),
 			table:      spanTable + " JOIN metric_traces ON spans.trace_id = metric_traces.request_id",
-			conditions: &conditions{rows.texts, slices.Concat(traces.args, rows.args)},
+			conditions: rows,
 		}
 	}
 }
 
 // rows are the conditions on a view's own rows: MLflow leaves out groups that lack a dimension or a value.
-func (q *metricsQuery) rows(tx *database.Tx) *conditions {
-	rows := &conditions{}
-	rows.where(q.value(tx.Dialect()) + " IS NOT NULL")
+func (q *metricsQuery) rows(tx *database.Tx) *database.Conditions {
+	rows := &database.Conditions{}
+	rows.Where(q.value(tx.Dialect()) + " IS NOT NULL")
 
 	for _, d := range q.dimensions {
-		rows.where(d.column + " IS NOT NULL")
+		rows.Where(d.column + " IS NOT NULL")
 	}
 
 	if q.ownTime() {
@@ -138,10 +121,10 @@ func (q *metricsQuery) rows(tx *database.Tx) *conditions {
 	for _, filter := range q.filters {
 		switch {
 		case filter.View != search.TraceView:
-			rows.where(q.view.table+"."+filterColumn(filter)+" = ?", filter.Value)
+			rows.Where(q.view.table+"."+filterColumn(filter)+" = ?", filter.Value)
 		case q.view.table == assessmentTable:
 			text, args := traceCondition(tx.Dialect(), filter, "assessments.trace_id")
-			rows.where(text, args...)
+			rows.Where(text, args...)
 		}
 	}
 
@@ -152,8 +135,8 @@ func (q *metricsQuery) rows(tx *database.Tx) *conditions {
 func (q *metricsQuery) ownTime() bool { return q.view.table != spanTable || q.metric.known }
 
 // traces are the conditions on rows of traces.
-func (q *metricsQuery) traces(tx *database.Tx) *conditions {
-	traces := &conditions{}
+func (q *metricsQuery) traces(tx *database.Tx) *database.Conditions {
+	traces := &database.Conditions{}
 	q.inExperiments(tx, traces, traceTable)
 
 	if !q.ownTime() {
@@ -163,7 +146,7 @@ func (q *metricsQuery) traces(tx *database.Tx) *conditions {
 	for _, filter := range q.filters {
 		if filter.View == search.TraceView {
 			text, args := traceCondition(tx.Dialect(), filter, traceID)
-			traces.where(text, args...)
+			traces.Where(text, args...)
 		}
 	}
 
@@ -171,28 +154,28 @@ func (q *metricsQuery) traces(tx *database.Tx) *conditions {
 }
 
 // inExperiments keeps to the experiments, those of the caller's workspace.
-func (q *metricsQuery) inExperiments(tx *database.Tx, c *conditions, table string) {
+func (q *metricsQuery) inExperiments(tx *database.Tx, c *database.Conditions, table string) {
 	if len(q.experiments) == 0 {
-		c.where(nothing)
+		c.Where(nothing)
 
 		return
 	}
 
-	c.where(table + ".experiment_id IN (" + database.NumberList(q.experiments) + ")")
+	c.Where(table + ".experiment_id IN (" + database.NumberList(q.experiments) + ")")
 
 	if workspace := tx.Caller().Workspace; workspace != "" {
-		c.where(table+".experiment_id IN (SELECT experiment_id FROM experiments WHERE workspace = ?)", workspace)
+		c.Where(table+".experiment_id IN (SELECT experiment_id FROM experiments WHERE workspace = ?)", workspace)
 	}
 }
 
 // inRange keeps to the range of time, all of its last millisecond included (_build_time_range_predicate).
-func (q *metricsQuery) inRange(c *conditions, column string, perMillisecond int64) {
+func (q *metricsQuery) inRange(c *database.Conditions, column string, perMillisecond int64) {
 	if q.start != nil {
 		switch start := *q.start; {
 		case start > math.MaxInt64/perMillisecond:
-			c.where(nothing)
+			c.Where(nothing)
 		case start >= math.MinInt64/perMillisecond:
-			c.where(column+" >= ?", start*perMillisecond)
+			c.Where(column+" >= ?", start*perMillisecond)
 		}
 	}
 
@@ -202,11 +185,11 @@ func (q *metricsQuery) inRange(c *conditions, column string, perMillisecond int6
 
 	switch end := *q.end; {
 	case perMillisecond == 1:
-		c.where(column+" <= ?", end)
+		c.Where(column+" <= ?", end)
 	case end < math.MinInt64/perMillisecond-1:
-		c.where(nothing)
+		c.Where(nothing)
 	case end < math.MaxInt64/perMillisecond:
-		c.where(column+" < ?", (end+1)*perMillisecond)
+		c.Where(column+" < ?", (end+1)*perMillisecond)
 	}
 }
 

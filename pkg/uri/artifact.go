@@ -23,7 +23,7 @@ const fileScheme = "file"
 func AppendPath(location string, paths ...string) (string, error) {
 	suffix := ""
 	for _, p := range paths {
-		suffix = join(suffix, p)
+		suffix = Join(suffix, p)
 	}
 
 	parts, err := Parse(location)
@@ -36,7 +36,7 @@ func AppendPath(location string, paths ...string) (string, error) {
 	}
 
 	if parts.Scheme == "" {
-		return join(location, suffix), nil
+		return Join(location, suffix), nil
 	}
 
 	// Joined with its scheme, a relative path ("file:a/b") would come out absolute.
@@ -45,7 +45,7 @@ func AppendPath(location string, paths ...string) (string, error) {
 		prefix, parts.Scheme = parts.Scheme+":", ""
 	}
 
-	parts.Path = join(parts.Path, suffix)
+	parts.Path = Join(parts.Path, suffix)
 
 	return prefix + parts.String(), nil
 }
@@ -183,9 +183,9 @@ func joinPurePath(base, relative string) string {
 	return "/"
 }
 
-// join appends even an absolute suffix below the prefix
+// Join appends even an absolute suffix below the prefix
 // (_join_posixpaths_and_append_absolute_suffixes).
-func join(prefix, suffix string) string {
+func Join(prefix, suffix string) string {
 	if prefix == "" {
 		return suffix
 	}
