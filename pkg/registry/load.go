@@ -105,7 +105,7 @@ func newStatements(d database.Dialect) statements {
 			workspaceColumn, nameColumn, versionColumn, creationColumn, updateColumn, "description", "current_stage", "source",
 			"storage_location", "run_id", "run_link", "status",
 		}, 1),
-		latestOfModel: latestVersions(d, 1, "l.first_version"),
+		latestOfModel: latestVersions(d, "o.name = ?", "l.first_version"),
 		promptTag:     "SELECT value FROM registered_model_tags" + ofModel + " AND " + key + " = ?",
 	}
 }
@@ -287,7 +287,7 @@ func addTags(tx *database.Tx, run func(...database.Selection) error, versions []
 
 	for piece := range slices.Chunk(versions, versionsPerQuery) {
 		place := make(map[versionKey]version, len(piece))
-		names := make(map[any]bool, len(piece))
+		names := make(map[string]bool, len(piece))
 		numbers := make(map[any]bool, len(piece))
 
 		for _, v := range piece {
@@ -296,9 +296,10 @@ func addTags(tx *database.Tx, run func(...database.Selection) error, versions []
 			numbers[v.number] = true
 		}
 
-		args := slices.Concat([]any{tx.Workspace()}, slices.Collect(maps.Keys(names)), slices.Collect(maps.Keys(numbers)))
+		named, nameArgs := tx.Dialect().AnyOf("o.name", slices.Collect(maps.Keys(names)))
+		args := slices.Concat([]any{tx.Workspace()}, nameArgs, slices.Collect(maps.Keys(numbers)))
 		statement := "SELECT o.name, o.version, " + tx.Dialect().Quote(keyColumn) + ", value FROM " + from +
-			" WHERE o.workspace = ? AND o.name IN (" + list(len(names)) + ") AND o.version IN (" + list(len(numbers)) + ")"
+			" WHERE o.workspace = ? AND " + named + " AND o.version IN (" + list(len(numbers)) + ")"
 
 		queries = append(queries, selectVersionTags(statement, args, func(of versionKey, tag *protos.ModelVersionTag) {
 			if v, wanted := place[of]; wanted {
@@ -318,24 +319,23 @@ func addTags(tx *database.Tx, run func(...database.Selection) error, versions []
 func list(values int) string { return strings.TrimSuffix(strings.Repeat("?, ", values), ", ") }
 
 // ofModels goes from FROM to the condition that rows of a table belong to some models: it takes their
-// workspace and names. The models' own names are o.name, since rows may have them spelled otherwise
-// where the database folds keys.
-func ofModels(d database.Dialect, table string, names int) string {
+// workspace, and what the condition of their names, o.name, takes. That is the models' own name, since rows may
+// have it spelled otherwise where the database folds keys.
+func ofModels(d database.Dialect, table, named string) string {
 	from := " FROM " + table + " o"
 	if d.FoldsKeys() {
 		from = " FROM registered_models o JOIN " + table + " b ON b.workspace = o.workspace AND b.name = o.name"
 	}
 
-	return from + " WHERE o.workspace = ? AND o.name IN (" + list(names) + ")"
+	return from + " WHERE o.workspace = ? AND " + named
 }
 
 // latestVersions is the query of the latest version in each stage of models
 // (_get_latest_versions_for_models): of the models' names and the versions, in an order of columns of m
-// and l, whose first_version is a stage's lowest. It takes the workspace, the names and the workspace
-// again.
-func latestVersions(d database.Dialect, names int, order string) string {
+// and l, whose first_version is a stage's lowest. It takes what ofModels does and the workspace again.
+func latestVersions(d database.Dialect, named, order string) string {
 	return "SELECT l.name, " + versionColumns + " FROM (SELECT o.name, current_stage, MIN(version) AS first_version, " +
-		"MAX(version) AS last_version" + ofModels(d, "model_versions", names) + " AND " + notDeleted +
+		"MAX(version) AS last_version" + ofModels(d, "model_versions", named) + " AND " + notDeleted +
 		" GROUP BY o.name, current_stage) l CROSS JOIN model_versions m " +
 		"WHERE m.workspace = ? AND m.name = l.name AND m.version = l.last_version ORDER BY " + order
 }

@@ -3,6 +3,7 @@ package registry
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -67,12 +68,18 @@ func fill(t *testing.T, db *database.DB, name string, models, versions int, isPr
 	}))
 }
 
-// explain gives the plan of a query.
-func explain(t *testing.T, db *database.DB, query string, args ...any) string {
+// explain gives the plan of a query that follows what planned selects.
+func explain(
+	t *testing.T, db *database.DB, planned func(*database.Tx) []database.Selection, query string, args ...any,
+) string {
 	t.Helper()
 
 	prefix := map[string]string{"sqlite": "EXPLAIN QUERY PLAN ", "postgresql": "EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF) "}
 	lines, err := database.Read(t.Context(), db, func(tx *database.Tx) ([]string, error) {
+		if err := tx.Select(planned(tx)...); err != nil {
+			return nil, err
+		}
+
 		return database.Query(tx, func(scan func(...any) error) (line string, err error) {
 			if db.Dialect().Name() == "sqlite" {
 				var id, parent, unused int
@@ -110,13 +117,50 @@ func TestPromptsCostNothing(t *testing.T) {
 			require.NoError(t, err)
 
 			statement, args := New(db, nil).searchVersions(contract.DefaultWorkspace, wanted, 101)
-			plan := explain(t, db, statement, args...)
+			plan := explain(t, db, plannedJoins, statement, args...)
 
 			require.NotRegexp(t, `SCAN|Seq Scan on model_version`, plan, filter)
 			require.Regexp(t, `SEARCH p USING INDEX \S+ \(workspace=\? AND key=\? AND name=\?\)|`+
 				`Index (Only )?Scan using \S+ on model_version_tags p`, plan, filter)
 		}
 	}, "sqlite", "postgresql")
+}
+
+// TestModelsAreLookedUp holds that a page of models reads nothing of other models' versions, nor the tags of all
+// models for each of them.
+func TestModelsAreLookedUp(t *testing.T) {
+	databasetest.Each(t, func(t *testing.T, db *database.DB) {
+		fill(t, db, "model", 100, 3, false)
+		fill(t, db, "busy", 1, 5000, false)
+
+		wanted, err := search.RegisteredModels.Parse("name LIKE 'model%'", nil, "")
+		require.NoError(t, err)
+
+		store := New(db, nil)
+		statement, args := store.searchModels(contract.DefaultWorkspace, wanted, 101)
+
+		names := make([]string, 100)
+		for i := range names {
+			names[i] = "model " + strconv.Itoa(i)
+		}
+
+		named, latestArgs := db.Dialect().AnyOf("o.name", names)
+		latestArgs = slices.Concat([]any{contract.DefaultWorkspace}, latestArgs, []any{contract.DefaultWorkspace})
+		latest := latestVersions(db.Dialect(), named, "m.name, m.current_stage")
+
+		for _, analyzed := range []bool{false, true} {
+			if analyzed {
+				require.NoError(t, db.Write(t.Context(), func(tx *database.Tx) error {
+					_, err := tx.Exec("ANALYZE")
+
+					return err
+				}))
+			}
+
+			require.NotContains(t, explain(t, db, plannedLookUps, statement, args...), "Seq Scan")
+			require.NotContains(t, explain(t, db, plannedLookUps, latest, latestArgs...), "Seq Scan")
+		}
+	}, "postgresql")
 }
 
 // TestSearchGathersStatistics has a search find a registry that PostgreSQL knows nothing of.

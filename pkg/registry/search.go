@@ -51,7 +51,7 @@ func (s *Store) SearchRegisteredModels(
 
 	return database.Read(ctx, s.db, func(tx *database.Tx) (*protos.SearchRegisteredModels_Response, error) {
 		var found []*model
-		if err := tx.Select(append(plannedJoins(tx),
+		if err := tx.Select(append(plannedLookUps(tx),
 			database.Collect(&found, scanModel, statement, args...))...); err != nil {
 			return nil, fmt.Errorf("searching registered models: %w", err)
 		}
@@ -66,6 +66,13 @@ func (s *Store) SearchRegisteredModels(
 // plannedJoins has the rest of a transaction join models, versions and tags as many of them ask for.
 func plannedJoins(tx *database.Tx) []database.Selection {
 	return database.PlannedJoins(tx, "registered_models", "registered_model_tags", "model_versions", "model_version_tags")
+}
+
+// plannedLookUps has the rest of a transaction go from models to what belongs to them by index. To find the versions
+// of a hundred models among 10,000 takes PostgreSQL 0.8 ms so, and 8.6 ms if it reads them all, as it likes to; to find
+// that none of 136 models is a prompt 0.2 ms, and 4.1 ms if it reads all tags for each.
+func plannedLookUps(tx *database.Tx) []database.Selection {
+	return slices.Concat(plannedJoins(tx), database.PlannedLookUps(tx))
 }
 
 // pageOf is the page of what a query found: one more than asked for tells that there is another
@@ -133,7 +140,7 @@ func (s *Store) completeModels(tx *database.Tx, models []*model) error {
 	}
 
 	place := make(map[string]*model, len(models))
-	names := make([]any, len(models), len(models)+1)
+	names := make([]string, len(models))
 
 	for i, m := range models {
 		place[m.GetName()] = m
@@ -150,18 +157,19 @@ func (s *Store) completeModels(tx *database.Tx, models []*model) error {
 
 	var (
 		latest  []version
-		args    = slices.Insert(names, 0, any(tx.Workspace()))
 		dialect = s.db.Dialect()
 	)
 
+	named, args := dialect.AnyOf("o.name", names)
+	args = slices.Insert(args, 0, any(tx.Workspace()))
 	latestOf := append(slices.Clone(args), tx.Workspace())
-	versions := latestVersions(dialect, len(models), "m.name, m.current_stage")
+	versions := latestVersions(dialect, named, "m.name, m.current_stage")
 
 	if err := tx.Select(
 		selectModelTags("SELECT o.name, "+dialect.Quote(keyColumn)+", value"+
-			ofModels(dialect, "registered_model_tags", len(models)), args,
+			ofModels(dialect, "registered_model_tags", named), args,
 			func(name string, tag *protos.RegisteredModelTag) { of(name).Tags = append(of(name).GetTags(), tag) }),
-		selectAliases("SELECT o.name, alias, version"+ofModels(dialect, "registered_model_aliases", len(models)), args,
+		selectAliases("SELECT o.name, alias, version"+ofModels(dialect, "registered_model_aliases", named), args,
 			func(name string, alias *protos.RegisteredModelAlias) {
 				of(name).Aliases = append(of(name).GetAliases(), alias)
 			}),
