@@ -562,15 +562,15 @@ func TestSQLiteShrinksItsLog(t *testing.T) {
 		if err := tx.QueryRow("SELECT name FROM experiments").Scan(new(string)); err != nil {
 			return err
 		}
-		grow(6)
+		grow(20)
 
 		return nil
 	}))
-	require.Greater(t, size(), int64(40<<20))
+	require.Greater(t, size(), int64(150<<20))
 	require.Eventually(t, func() bool {
 		grow(1)
 
-		return size() <= 32<<20
+		return size() <= 128<<20
 	}, time.Minute, time.Millisecond)
 }
 

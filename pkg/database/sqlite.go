@@ -294,8 +294,9 @@ func (o Options) readers() int {
 }
 
 // maxLog is how much of a write-ahead log outlasts its writing back, in bytes, twice what is written between two
-// of them. A reader that stays, in a notebook for example, has it grow.
-const maxLog = 32 << 20
+// of them: to cut it off and to have it grow again has all who write wait for the file system. A reader that stays, in
+// a notebook for example, has it grow beyond that.
+const maxLog = 128 << 20
 
 // writeAheadLog turns the file's journal into a write-ahead log, once and for all: readers then
 // don't wait for writers. The change needs the file for itself for a moment, which SQLite doesn't
