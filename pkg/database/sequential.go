@@ -41,6 +41,7 @@ func (sequential) spoiled(error) bool { return false }
 
 func (d sequential) run(ctx context.Context, tx *Tx, steps []step) error {
 	for _, s := range steps {
+		tx.values += len(s.Args)
 		if err := d.step(ctx, tx, s); err != nil {
 			return err
 		}

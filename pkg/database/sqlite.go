@@ -34,12 +34,15 @@ const (
 	writeAheadLogPause = 50 * time.Millisecond
 	// maxSQLiteParameters is SQLITE_MAX_VARIABLE_NUMBER.
 	maxSQLiteParameters = 32766
-	// pageCache is the memory that a connection keeps pages in, in KiB, once it has read as many.
-	// SQLite's own 2 MiB are less than what a search of 10,000 runs looks at, which then reads the
-	// file again for each page of a B-tree that it comes back to: a filter took twice as long.
-	pageCache = 8 << 10
-	// spareReaders is how many more readers than processors there are: what SQLite does is mostly
-	// computing, so that more of them only keep more pages.
+	// writerPages is the memory in which the writer keeps pages, in KiB: it looks rows up by their keys, and what these
+	// lead to is mostly in the log's last pages, which the system has in memory. More saved no time.
+	writerPages = 4 << 10
+	// readerPages is the memory in which each reader keeps pages, in KiB, once it has read as many. SQLite's own 2 MiB
+	// are less than what a search of 10,000 runs looks at, which then reads the file again for each page of a B-tree that
+	// it comes back to: a filter took twice as long.
+	readerPages = 8 << 10
+	// spareReaders is how many more readers than processors there are, so that long searches don't have all others
+	// wait. What SQLite does is mostly computing: they, and the pages that they keep, go when they aren't needed.
 	spareReaders = 2
 	// statementCache is how many prepared statements a connection keeps.
 	statementCache = 128
@@ -211,8 +214,8 @@ func sqliteFile(u *URI) (string, error) {
 	return file, nil
 }
 
-// sqliteSession gives the connection string of a session with MLflow's settings.
-func sqliteSession(file string, readOnly bool) sqliteConnector {
+// sqliteSession gives the connection string of a session with MLflow's settings, which keeps so many KiB of pages.
+func sqliteSession(file string, pages int, readOnly bool) sqliteConnector {
 	path := filepath.ToSlash(file)
 	if !strings.HasPrefix(path, "/") {
 		path = "/" + path // file:/C:/…
@@ -223,7 +226,7 @@ func sqliteSession(file string, readOnly bool) sqliteConnector {
 		"_case_sensitive_like": {"1"},
 		"_synchronous":         {"FULL"},
 		"_stmt_cache_size":     {strconv.Itoa(statementCache)},
-		"_cache_size":          {strconv.Itoa(-pageCache)},
+		"_cache_size":          {strconv.Itoa(-pages)},
 		// A connection is in the hands of one goroutine at a time, so that SQLite needs no locks of its own.
 		"_mutex": {"no"},
 	}
@@ -258,14 +261,14 @@ func openSQLite(ctx context.Context, u *URI, o Options) (*DB, error) {
 		}
 	}
 
-	writing := sql.OpenDB(sqliteSession(file, false))
+	writing := sql.OpenDB(sqliteSession(file, writerPages, false))
 	writing.SetMaxOpenConns(1)
 	writing.SetMaxIdleConns(1)
 	db := &DB{
 		dialect:  SQLite{},
 		options:  o,
 		uri:      u,
-		pool:     sql.OpenDB(sqliteSession(file, true)),
+		pool:     sql.OpenDB(sqliteSession(file, readerPages, true)),
 		writing:  writing,
 		patience: busyTimeout,
 		driver:   sqliteDriver,
@@ -275,6 +278,9 @@ func openSQLite(ctx context.Context, u *URI, o Options) (*DB, error) {
 	}
 	o.configure(db.pool)
 	db.pool.SetMaxOpenConns(o.readers())
+	if !o.Unpooled {
+		db.pool.SetMaxIdleConns(max(o.readers()-spareReaders, 1))
+	}
 	db.queued(o.readers())
 	if err := db.connect(ctx, func(ctx context.Context) error { return db.startWriter(ctx) }); err != nil {
 		return nil, errors.Join(err, db.pool.Close(), writing.Close())

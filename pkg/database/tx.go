@@ -21,6 +21,7 @@ type Tx struct {
 	gorm       *gorm.DB
 	hooks      []func()
 	savepoints int
+	values     int // that statements were given (not on PostgreSQL)
 	// pending are statements that are still to be sent (PostgreSQL).
 	pending []step
 	// broken says that a statement failed and left nothing that could be committed (PostgreSQL).

@@ -96,6 +96,23 @@ func TestGroup(t *testing.T) {
 		wg.Wait()
 		require.Equal(t, 1, <-seen)
 	})
+	t.Run("OK/LongOnesEnd", func(t *testing.T) {
+		db := databasetest.Open(t, databasetest.SQLite(t))
+		seen := -1
+		errs := grouped(t, db, func(tx *database.Tx) error {
+			values := make([]any, 10_000)
+			_, err := tx.Exec("UPDATE experiments SET name = name WHERE name IN ("+
+				strings.TrimSuffix(strings.Repeat("?,", len(values)), ",")+")", values...)
+
+			return errors.Join(err, addExperiment(tx, "a"))
+		}, func(*database.Tx) error {
+			seen = countExperiments(t, db) // outside of the group
+
+			return nil
+		})
+		require.Equal(t, []error{nil, nil}, errs)
+		require.Equal(t, 1, seen)
+	})
 	t.Run("ErrOfOne", func(t *testing.T) {
 		db := databasetest.Open(t, databasetest.SQLite(t))
 		errs := grouped(t, db, add("a"), add("a"), func(tx *database.Tx) error {
