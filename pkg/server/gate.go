@@ -213,14 +213,13 @@ var Modes = []Mode{
 		},
 	},
 	{
-		Name:      "telemetry",
-		When:      "MLFLOW_DISABLE_TELEMETRY and DO_NOT_TRACK aren't true, nor is a CI system's variable set",
-		Reason:    "MLflow's telemetry is Python code, and asks a server what to collect",
+		Name: "telemetry", When: testingTelemetry,
+		Reason:    "it is for MLflow's own developers",
 		Concerned: "ui-telemetry",
 		Concerns: func(route Route) bool {
-			return route.Name == getTelemetryName || route.Name == postTelemetryName
+			return route.Name == telemetryName || route.Name == tellTelemetryName
 		},
-		Applies: collectsTelemetry,
+		Applies: func(s Setting) bool { return !isFalse(s.Getenv(testingTelemetry)) },
 	},
 	{
 		Name:      "graphql-limits",

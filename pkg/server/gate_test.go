@@ -79,11 +79,7 @@ var inMode = map[string][]func(*config.Config, map[string]string){
 		func(_ *config.Config, e map[string]string) { e["MLFLOW_DEPLOYMENTS_TARGET"] = "http://gateway" },
 	},
 	"telemetry": {
-		func(*config.Config, map[string]string) {},
-		func(_ *config.Config, e map[string]string) { e["MLFLOW_DISABLE_TELEMETRY"] = "False" },
-		func(_ *config.Config, e map[string]string) {
-			e["DO_NOT_TRACK"], e["_MLFLOW_TESTING_TELEMETRY"] = "true", "true"
-		},
+		func(_ *config.Config, e map[string]string) { e["_MLFLOW_TESTING_TELEMETRY"] = "true" },
 	},
 	"graphql-limits": {
 		func(_ *config.Config, e map[string]string) { e["MLFLOW_SERVER_GRAPHQL_MAX_ALIASES"] = "many" },
@@ -143,10 +139,10 @@ func TestEachModeLeavesItsRoutesToPython(t *testing.T) {
 	}
 }
 
-func TestOnlyTelemetryAppliesByDefault(t *testing.T) {
+func TestNoModeAppliesByDefault(t *testing.T) {
 	gate, err := NewGate(Setting{Config: settings(t), Getenv: noEnvironment})
 	require.NoError(t, err)
-	require.Equal(t, []string{"telemetry"}, gate.Active(), "it is on unless switched off")
+	require.Empty(t, gate.Active())
 	require.True(t, gate.NeedsDatabase())
 }
 

@@ -33,8 +33,9 @@ type plainRoute struct {
 
 // plainSource is what answers may rest on.
 type plainSource struct {
-	service any
-	config  *config.Config
+	service   any
+	config    *config.Config
+	telemetry *Telemetry
 }
 
 var nativePlainRoutes = []plainRoute{
@@ -64,11 +65,11 @@ var nativePlainRoutes = []plainRoute{
 	},
 	{
 		verb: http.MethodGet, path: "/ajax-api/3.0/mlflow/ui-telemetry",
-		name: getTelemetryName, service: contract.UIServiceName, answer: constant(switchedOff),
+		name: telemetryName, service: contract.UIServiceName, answer: uiTelemetry,
 	},
 	{
 		verb: http.MethodPost, path: "/ajax-api/3.0/mlflow/ui-telemetry",
-		name: postTelemetryName, service: contract.UIServiceName, answer: constant(`{"status":"disabled"}`),
+		name: tellTelemetryName, service: contract.UIServiceName, answer: tellTelemetry,
 	},
 	{
 		verb: http.MethodGet, path: "/ajax-api/3.0/mlflow/assistant/config",
@@ -87,8 +88,8 @@ const (
 	gatewayProxyName       = "serve_gateway_proxy"
 	serverInfoName         = "get_server_info"
 	graphqlName            = "graphql"
-	getTelemetryName       = "serve_get_ui_telemetry"
-	postTelemetryName      = "serve_post_ui_telemetry"
+	telemetryName          = "serve_get_ui_telemetry"
+	tellTelemetryName      = "serve_post_ui_telemetry"
 	assistantConfigName    = "get_config"
 	assistantProvidersName = "get_providers"
 )
@@ -100,7 +101,7 @@ func (s *Server) bindPlain(app *fiber.App) {
 
 		s.bind(app, route.verb, pattern, gated, !route.fastapi, func(c fiber.Ctx) error {
 			return s.serve(c, route.service, reading, func(ctx context.Context, service any, body, _ []byte) ([]byte, error) {
-				return route.answer(ctx, plainSource{service, s.config}, c.RequestCtx(), body)
+				return route.answer(ctx, plainSource{service, s.config, s.telemetry}, c.RequestCtx(), body)
 			})
 		})
 	}

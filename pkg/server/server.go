@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -38,6 +39,8 @@ type Options struct {
 	// Upstream is MLflow's Python server; nil when there is none (fallback=off).
 	Upstream proxy.Upstream
 	Logger   *slog.Logger
+	// Telemetry is nil where nothing is collected.
+	Telemetry *Telemetry
 }
 
 // Server answers MLflow's HTTP API.
@@ -52,6 +55,7 @@ type Server struct {
 	// admission is asked once a request was read.
 	admission admission
 	sharing   *sharing
+	telemetry *Telemetry
 	// running ends when the server stops waiting for requests.
 	running context.Context //nolint:containedctx // the life of the server, not of a call
 	stop    context.CancelFunc
@@ -73,6 +77,7 @@ func New(options Options) (*Server, error) {
 
 		admission: newAdmission(),
 		sharing:   newSharing(),
+		telemetry: cmp.Or(options.Telemetry, &Telemetry{}),
 	}
 	s.running, s.stop = context.WithCancel(context.Background())
 

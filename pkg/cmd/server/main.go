@@ -114,7 +114,7 @@ func serve(ctx context.Context, stopCatching func(), settings *config.Config, lo
 		return err
 	}
 
-	options := server.Options{Config: settings, Gate: gate, Logger: logger}
+	options := server.Options{Config: settings, Gate: gate, Logger: logger, Telemetry: server.NewTelemetry(os.LookupEnv)}
 
 	var fallback *supervisor.Supervisor
 
