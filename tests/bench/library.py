@@ -1,4 +1,7 @@
-"""Measure the stores in process beside MLflow's SqlAlchemyStore: ``python -m tests.bench.library``."""
+"""Measure the stores in process beside MLflow's SqlAlchemyStore: ``python -m tests.bench.library``.
+
+Beside SQLite's writes stands the raw limit: the same statements by Python's sqlite3, without a store.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import argparse
 import itertools
 import sqlite3
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -36,6 +40,41 @@ def operations(store: SqlAlchemyStore, runs: list[str]) -> dict[str, Operation]:
         "get_run": lambda step: store.get_run(runs[step % _RUNS]),
         "search_runs(100)": lambda _: store.search_runs(["0"], "", ViewType.ACTIVE_ONLY, max_results=_RUNS),
     }
+
+
+_INSERT = "INSERT OR IGNORE INTO metrics (key, value, timestamp, step, is_nan, run_uuid) VALUES "
+_KEEP_LATEST = (
+    "INSERT INTO latest_metrics (key, value, timestamp, step, is_nan, run_uuid) VALUES {} "
+    "ON CONFLICT (key, run_uuid) DO UPDATE SET value = excluded.value, timestamp = excluded.timestamp, "
+    "step = excluded.step, is_nan = excluded.is_nan WHERE excluded.step >= step"
+)
+
+
+def raw(file: Path, runs: list[str]) -> dict[str, Operation]:
+    """Give what the writes come to without a store: a transaction of three statements.
+
+    Each thread has a connection. Without a write-ahead log it keeps its journal, as ours does.
+    """
+    connections = threading.local()
+
+    def write(step: int, count: int) -> None:
+        if not hasattr(connections, "mine"):
+            connections.mine = sqlite3.connect(file, isolation_level=None, timeout=60)
+            (mode,) = connections.mine.execute("PRAGMA journal_mode").fetchone()
+            if mode == "delete":
+                connections.mine.execute("PRAGMA journal_mode = PERSIST").fetchall()
+        run, execute = runs[step % _RUNS], connections.mine.execute
+        values = [
+            value for number in range(count) for value in (f"metric-{number}", 0.5, step, step, False, run)
+        ]
+        rows = ", ".join(["(?, ?, ?, ?, ?, ?)"] * count)
+        execute("BEGIN IMMEDIATE")
+        execute("SELECT lifecycle_stage FROM runs WHERE run_uuid = ?", (run,)).fetchall()
+        execute(_INSERT + rows, values)
+        execute(_KEEP_LATEST.format(rows), values)
+        execute("COMMIT")
+
+    return {"log_metric": lambda step: write(step, 1), "log_batch(10)": lambda step: write(step, 10)}
 
 
 def rates(sides: Sequence[Operation], steps: Iterator[int], threads: int, seconds: float) -> list[float]:
@@ -85,18 +124,19 @@ def measure(database: str, directory: Path, arguments: argparse.Namespace) -> No
     runs = seed(store)
     steps = itertools.count(1)
     slow, fast = operations(store, runs), operations(TrackingStore(uri, str(directory)), runs)
+    limits = raw(directory / "mlflow.db", runs) if database.startswith("sqlite") else {}
     for name in slow:
         if arguments.operations and name.partition("(")[0] not in arguments.operations:
             continue
         for threads in arguments.threads:
-            sides = (fast,) if arguments.only_library else (slow, fast)
-            measured = rates([side[name] for side in sides], steps, threads, arguments.seconds)
-            print(
-                f"{database:11} {name:17} {threads} threads",
-                *(f"{each:9.0f}/s" for each in measured),
-                f"{measured[-1] / measured[0]:6.1f}x",
-                flush=True,
-            )
+            sides = [fast] if arguments.only_library else [fast, slow]
+            if name in limits:
+                sides.append(limits)
+            ours, *others = rates([side[name] for side in sides], steps, threads, arguments.seconds)
+            print(f"{database:11} {name:17} {threads} threads", f"{ours:9.0f}/s", end="")
+            if not arguments.only_library:
+                print(f"{ours / others[0]:7.1f} x {others[0]:6.0f}/s of MLflow's", end="")
+            print(f"{ours / others[-1]:7.0%} of raw" if name in limits else "", flush=True)
 
 
 def main() -> None:
