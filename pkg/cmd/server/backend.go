@@ -42,6 +42,8 @@ type backend struct {
 // stores do at their start. It returns what implements each native service; nil when all of the API
 // is Python's, which then does the same and refuses what it doesn't like.
 func (b *backend) open(ctx context.Context, gate *server.Gate) (map[string]any, error) {
+	defer forgetStart() // which ends here
+
 	if !gate.NeedsDatabase() {
 		return nil, nil //nolint:nilnil // no native services
 	}
