@@ -34,12 +34,8 @@ type place struct {
 	shown string
 }
 
-// locate finds the place of a path within a location. Error: contract.ErrLeftToPython.
+// locate finds the place of a plain path within a location. Error: contract.ErrLeftToPython.
 func (s *Service) locate(location, within string) (place, error) {
-	if !isPlain(within) {
-		return place{}, contract.ErrLeftToPython
-	}
-
 	if root, local := localDirectory(location); local {
 		shown := path.Clean(within) // os.path.relpath makes it normal
 		if shown == "." {

@@ -60,21 +60,14 @@ type File struct {
 func (s *Service) ListArtifacts(
 	ctx context.Context, request *protos.ListArtifacts,
 ) (*protos.ListArtifacts_Response, error) {
-	if !isPlain(request.GetPath()) {
-		return nil, contract.ErrLeftToPython // a mistake in it comes before one in the run's ID
-	}
-
-	location, err := s.locationOfRun(ctx, &protos.GetRun{RunId: request.RunId, RunUuid: request.RunUuid})
+	root, listed, err := s.list(request.GetPath(), func() (string, error) {
+		return s.locationOfRun(ctx, &protos.GetRun{RunId: request.RunId, RunUuid: request.RunUuid})
+	})
 	if err != nil {
 		return nil, err
 	}
 
-	listed, err := s.list(location, request.GetPath())
-	if err != nil {
-		return nil, err
-	}
-
-	return &protos.ListArtifacts_Response{RootUri: new(location), Files: listed}, nil
+	return &protos.ListArtifacts_Response{RootUri: new(root), Files: listed}, nil
 }
 
 // ListLoggedModelArtifacts lists a directory of a logged model's artifacts
@@ -82,21 +75,14 @@ func (s *Service) ListArtifacts(
 func (s *Service) ListLoggedModelArtifacts(
 	ctx context.Context, request *protos.ListLoggedModelArtifacts,
 ) (*protos.ListLoggedModelArtifacts_Response, error) {
-	if !isPlain(request.GetArtifactDirectoryPath()) {
-		return nil, contract.ErrLeftToPython
-	}
-
-	location, err := s.locationOfModel(ctx, request.GetModelId())
+	root, listed, err := s.list(request.GetArtifactDirectoryPath(), func() (string, error) {
+		return s.locationOfModel(ctx, request.GetModelId())
+	})
 	if err != nil {
 		return nil, err
 	}
 
-	listed, err := s.list(location, request.GetArtifactDirectoryPath())
-	if err != nil {
-		return nil, err
-	}
-
-	return &protos.ListLoggedModelArtifacts_Response{RootUri: new(location), Files: listed}, nil
+	return &protos.ListLoggedModelArtifacts_Response{RootUri: new(root), Files: listed}, nil
 }
 
 // OpenOfRun opens a run's artifact (handlers.get_artifact_handler). Errors: RESOURCE_DOES_NOT_EXIST for the run
@@ -140,30 +126,46 @@ func (s *Service) locationOfModel(ctx context.Context, id string) (string, error
 	return found.GetModel().GetInfo().GetArtifactUri(), err
 }
 
-func (s *Service) list(location, path string) ([]*protos.FileInfo, error) {
-	place, err := s.locate(location, path)
+// list lists a directory in a location, and says which location.
+func (s *Service) list(
+	path string, location func() (string, error),
+) (root string, files []*protos.FileInfo, err error) {
+	root, found, err := s.find(path, location)
 	if err != nil {
-		return nil, err
+		return "", nil, err
 	}
 
-	return place.list()
+	files, err = found.list()
+
+	return root, files, err
 }
 
-// open opens a file in a location, for which it asks once the path is found to be plain.
+// open opens a file in a location.
 func (s *Service) open(path string, location func() (string, error)) (*File, error) {
-	if path == "" || !isPlain(path) {
+	if path == "" {
 		return nil, contract.ErrLeftToPython
 	}
 
-	found, err := location()
+	_, found, err := s.find(path, location)
 	if err != nil {
 		return nil, err
 	}
 
-	place, err := s.locate(found, path)
-	if err != nil {
-		return nil, err
+	return found.open()
+}
+
+// find finds a path in a location, for which it asks once the path is known to be plain: a mistake in it comes before
+// one in the owner's ID.
+func (s *Service) find(path string, location func() (string, error)) (root string, found place, err error) {
+	if !isPlain(path) {
+		return "", found, contract.ErrLeftToPython
 	}
 
-	return place.open()
+	if root, err = location(); err != nil {
+		return "", found, err
+	}
+
+	found, err = s.locate(root, path)
+
+	return root, found, err
 }
