@@ -31,6 +31,10 @@ func forgetStart() {
 
 	for lines := bufio.NewScanner(mappings); lines.Scan(); {
 		fields := strings.Fields(lines.Text())
+		if len(fields) < 2 {
+			continue
+		}
+
 		if from, to, isMapping := addresses(fields[0]); isMapping {
 			start, end = 0, 0
 
