@@ -13,7 +13,7 @@ const (
 	// mostGarbage is in percent of what lives, and Go's own.
 	mostGarbage = 100
 	// freeGarbage is the garbage, in bytes, up to which nothing is saved.
-	freeGarbage = 5 << 20
+	freeGarbage = 3 << 20
 	// scanned is what part of the bytes that a collection looks at the garbage may be beyond that. What it costs
 	// depends on these, not on what lives: most of that are buffers of connections and bodies, in which nothing is
 	// looked for.
