@@ -7,6 +7,9 @@
 // anything else is done with the file: a sync above all, without which SQLite relies on nothing in it.
 // Databases and temporary files are SQLite's own.
 //
+// It has logs grow in large steps, too: to write over what is there takes a disk half of the time that it takes to
+// make a file longer.
+//
 // Two settings belong to it, since an error shows later than SQLite would expect:
 //
 //   - PRAGMA synchronous = FULL, so that each commit ends in a sync: readers may look for it in the log then.

@@ -49,6 +49,11 @@ extern int sqlite3_vfs_register(struct sqlite3_vfs *, int make_default) __attrib
 // CAPACITY is how much of a journal is kept: what a commit of fifteen pages takes.
 #define CAPACITY (64 << 10)
 
+// A log is made longer than it needs to be by its own length, but by MOST_ROOM at most, in steps of ROOM: SQLite
+// writes less than 128 KiB at once.
+#define ROOM (64 << 10)
+#define MOST_ROOM (1 << 20)
+
 // A rollback journal or a write-ahead log. The file of the VFS below lies behind it in memory.
 struct journal {
     struct sqlite3_file file;
@@ -56,6 +61,7 @@ struct journal {
     char *kept; // NULL until something is written
     int size;
     int64_t offset; // of what is kept, in the file
+    int64_t length; // of a log's file, or less
 };
 
 #define JOURNAL_SIZE ((int)(sizeof(struct journal) + 7) & ~7)
@@ -63,6 +69,22 @@ struct journal {
 static struct sqlite3_file *below(struct journal *journal)
 {
     return (struct sqlite3_file *)((char *)journal + JOURNAL_SIZE);
+}
+
+// make_room has a log's file grow in large steps, by zeros, which to SQLite are the log's end. A sync has to wait for
+// the file system's journal whenever the file became longer, twice as long as for what is written over. Only who writes
+// the log comes here, and only what lies behind the end of its file is written: where that fails, nothing is lost.
+static void make_room(struct journal *journal, int64_t end)
+{
+    static const char zeros[ROOM];
+    struct sqlite3_file *file = below(journal);
+    if (end <= journal->length || file->methods->file_size(file, &journal->length) != SQLITE_OK ||
+        end < journal->length)
+        return;
+    int64_t enough = end + (end < MOST_ROOM ? end : MOST_ROOM);
+    for (journal->length = end; journal->length < enough; journal->length += ROOM)
+        if (file->methods->write(file, zeros, ROOM, journal->length) != SQLITE_OK)
+            return;
 }
 
 // hand_down writes what is kept. Where that fails, a log loses it: SQLite gives the commit up, and another
@@ -74,6 +96,8 @@ static int hand_down(struct journal *journal)
         return SQLITE_OK;
     struct sqlite3_file *file = below(journal);
     int result = file->methods->write(file, journal->kept, journal->size, journal->offset);
+    if (result == SQLITE_OK && journal->is_log)
+        make_room(journal, journal->offset + journal->size);
     if (result == SQLITE_OK || journal->is_log)
         journal->size = 0;
     return result;
@@ -110,6 +134,7 @@ static int journal_truncate(struct sqlite3_file *file, int64_t size)
 {
     struct journal *journal = (struct journal *)file;
     int result = hand_down(journal);
+    journal->length = 0;
     return result != SQLITE_OK ? result : below(journal)->methods->truncate(below(journal), size);
 }
 

@@ -150,6 +150,36 @@ func TestVFSShowsCommitsToOthers(t *testing.T) {
 	}
 }
 
+// A log's file grows in steps, of zeros, which SQLite takes for the log's end.
+func TestVFSMakesRoomInLogs(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "some.db")
+	c := connect(t, file, journals.VFS(), "WAL")
+	require.NoError(t, c.exec("PRAGMA wal_autocheckpoint = 0", table))
+	const commits = 400
+	sizes := map[int64]bool{}
+	for entry := range commits {
+		require.NoError(t, c.exec(inserts(entry, 1)...))
+		info, err := os.Stat(file + "-wal")
+		require.NoError(t, err)
+		sizes[info.Size()] = true
+	}
+	assert.Less(t, len(sizes), commits/20)
+
+	crashed := filepath.Join(t.TempDir(), "some.db")
+	for _, suffix := range []string{"", "-wal"} {
+		require.NoError(t, os.WriteFile(crashed+suffix, []byte(read(t, file+suffix)), 0o600))
+	}
+	others := connect(t, crashed, "", "")
+	require.Len(t, others.entries(), commits)
+	others.requireIntact()
+	require.NoError(t, others.exec(inserts(commits, 1)...))
+
+	require.NoError(t, c.exec("PRAGMA wal_checkpoint(TRUNCATE)"))
+	require.NoError(t, c.exec(inserts(commits, 1)...))
+	require.Len(t, c.entries(), commits+1)
+	c.requireIntact()
+}
+
 func TestVFSUndoesSavepoints(t *testing.T) {
 	for _, mode := range journalModes {
 		t.Run(mode, func(t *testing.T) {
