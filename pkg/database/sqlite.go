@@ -262,6 +262,7 @@ func openSQLite(ctx context.Context, u *URI, o Options) (*DB, error) {
 		}
 	}
 
+	readers := o.readers()
 	writing := sql.OpenDB(sqliteSession(file, writerPages, false))
 	writing.SetMaxOpenConns(1)
 	writing.SetMaxIdleConns(1)
@@ -269,7 +270,7 @@ func openSQLite(ctx context.Context, u *URI, o Options) (*DB, error) {
 		dialect:  SQLite{},
 		options:  o,
 		uri:      u,
-		pool:     sql.OpenDB(sqliteSession(file, max(readerPages/o.readers(), leastReaderPages), true)),
+		pool:     sql.OpenDB(sqliteSession(file, max(readerPages/readers, leastReaderPages), true)),
 		writing:  writing,
 		patience: busyTimeout,
 		driver:   sqliteDriver,
@@ -278,11 +279,11 @@ func openSQLite(ctx context.Context, u *URI, o Options) (*DB, error) {
 		},
 	}
 	o.configure(db.pool)
-	db.pool.SetMaxOpenConns(o.readers())
+	db.pool.SetMaxOpenConns(readers)
 	if !o.Unpooled {
-		db.pool.SetMaxIdleConns(max(o.readers()-spareReaders, 1))
+		db.pool.SetMaxIdleConns(max(readers-spareReaders, 1))
 	}
-	db.queued(o.readers())
+	db.queued(readers)
 	if err := db.connect(ctx, func(ctx context.Context) error { return db.startWriter(ctx) }); err != nil {
 		return nil, errors.Join(err, db.pool.Close(), writing.Close())
 	}

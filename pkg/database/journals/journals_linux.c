@@ -61,7 +61,7 @@ struct journal {
     char *kept; // NULL until something is written
     int size;
     int64_t offset; // of what is kept, in the file
-    int64_t length; // of a log's file, or less
+    int64_t length; // of a log's file, when it was last looked at or made longer
 };
 
 #define JOURNAL_SIZE ((int)(sizeof(struct journal) + 7) & ~7)
