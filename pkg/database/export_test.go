@@ -36,3 +36,6 @@ func (db *DB) BreakWriter() (mend func()) {
 
 	return func() { db.writer.conn = conn }
 }
+
+// WaitingItself has readers of connections wait in their threads.
+var WaitingItself = waitingItself

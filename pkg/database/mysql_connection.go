@@ -383,15 +383,10 @@ func openMySQL(ctx context.Context, u *URI, o Options) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	connector, err := mysql.NewConnector(config)
-	if err != nil {
-		return nil, fmt.Errorf("can't use the database URI %q: %w", u, err)
-	}
 	db := &DB{
 		dialect: MySQL{},
 		options: o,
 		uri:     u,
-		pool:    sql.OpenDB(sessions{connector, statements}),
 		driver:  mysqlDriver,
 		bind:    bindMySQL,
 		dialector: func(pool gorm.ConnPool) gorm.Dialector {
@@ -399,6 +394,12 @@ func openMySQL(ctx context.Context, u *URI, o Options) (*DB, error) {
 			return gormmysql.New(gormmysql.Config{Conn: pool, SkipInitializeWithVersion: true})
 		},
 	}
+	config.DialFunc = db.waiting((&net.Dialer{}).DialContext)
+	connector, err := mysql.NewConnector(config)
+	if err != nil {
+		return nil, fmt.Errorf("can't use the database URI %q: %w", u, err)
+	}
+	db.pool = sql.OpenDB(sessions{connector, statements})
 	o.configure(db.pool)
 	ping := func(ctx context.Context) error { return explainMySQL(db.pool.PingContext(ctx)) }
 	if err := db.connect(ctx, ping); err != nil {

@@ -26,6 +26,9 @@ type Options struct {
 	KeepJournal bool
 	// Protect, unless it is nil, gets the absolute path of a SQLite file before it is opened. Its error is Open's.
 	Protect func(file string) error
+	// CallsFromC says that transactions run in threads that C has called from: where there is only one, it
+	// waits for a server's answers itself.
+	CallsFromC bool
 	// MySQLTLS encrypts connections to MySQL.
 	MySQLTLS MySQLTLS
 	// ConnectAttempts is how often Open tries to reach the database; 0 means 10, as in MLflow:

@@ -408,19 +408,19 @@ func openPostgreSQL(ctx context.Context, u *URI, o Options) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	described := config.Copy()
-	described.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
-	driver := &postgresDriver{prepared: stdlib.GetConnector(*config), described: stdlib.GetConnector(*described)}
 	db := &DB{
 		dialect: PostgreSQL{},
 		options: o,
 		uri:     u,
-		pool:    sql.OpenDB(driver),
-		driver:  driver,
 		dialector: func(pool gorm.ConnPool) gorm.Dialector {
 			return gormpostgres.New(gormpostgres.Config{Conn: pool})
 		},
 	}
+	config.DialFunc = db.waiting(config.DialFunc)
+	described := config.Copy()
+	described.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
+	driver := &postgresDriver{prepared: stdlib.GetConnector(*config), described: stdlib.GetConnector(*described)}
+	db.driver, db.pool = driver, sql.OpenDB(driver)
 	db.rebound = newRebound(db.dialect)
 	db.queued(o.configure(db.pool))
 	ping := func(ctx context.Context) error { return explainPostgreSQL(db.pool.PingContext(ctx)) }

@@ -65,6 +65,7 @@ func openDatabase(ctx context.Context, settings config) (*database.DB, tracking.
 	// notebook's user may not expect to find files beside it.
 	pool.Protect = ofdlocks.Protect
 	pool.KeepJournal = true
+	pool.CallsFromC = true
 
 	db, err := database.Open(ctx, settings.BackendStoreURI, pool)
 
