@@ -5,7 +5,7 @@
 // when one closes a file, all locks of the process on that file are gone, the other's too. Both then
 // write at once, and rows that were acknowledged are lost.
 //
-// [Protect] replaces five of the system calls that SQLite makes:
+// [Protect] replaces nine of the system calls that SQLite makes:
 //
 //   - fcntl takes open-file-description locks (Linux 3.15), which conflict with everyone else's locks,
 //     the process's own among them. They belong to what open returned, so all that SQLite takes on a
@@ -17,4 +17,5 @@
 //     descriptors are closed when it is made: they would keep the locks when its parent has died.
 //   - openDirectory spares SQLite a sync: it syncs a journal's folder in each transaction, and a journal
 //     that is kept between transactions needs that once.
+//   - stat, lstat, fstat and fchown leave a file's times alone, which a sync would have to write as well.
 package ofdlocks

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/stat.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -14,6 +15,8 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #ifndef F_OFD_GETLK // headers older than the kernel's 3.15
@@ -65,6 +68,47 @@ static struct descriptor *known(int fd)
     return fd >= 0 && fd < capacity && descriptors[fd].file != NULL ? &descriptors[fd] : NULL;
 }
 
+// look is fstatat() without times. Once someone has seen a file's times, Linux 6.13 and later give the next
+// write one of its own, which fdatasync() puts on the disk: a second wait beside the data's.
+static int look(int fd, const char *path, int flags, struct stat *found)
+{
+    struct statx seen;
+    // By number, since it is younger than the C library that wheels are linked with.
+    if (syscall(__NR_statx, fd, path, flags, STATX_BASIC_STATS & ~(STATX_ATIME | STATX_MTIME | STATX_CTIME), &seen) != 0)
+        return errno == ENOSYS || errno == EPERM ? fstatat(fd, path, found, flags) : -1; // EPERM: old sandboxes
+    *found = (struct stat){
+        .st_dev = makedev(seen.stx_dev_major, seen.stx_dev_minor),
+        .st_ino = seen.stx_ino,
+        .st_mode = seen.stx_mode,
+        .st_nlink = seen.stx_nlink,
+        .st_uid = seen.stx_uid,
+        .st_gid = seen.stx_gid,
+        .st_rdev = makedev(seen.stx_rdev_major, seen.stx_rdev_minor),
+        .st_size = (off_t)seen.stx_size,
+        .st_blksize = seen.stx_blksize,
+        .st_blocks = (blkcnt_t)seen.stx_blocks,
+    };
+    return 0;
+}
+
+static int stat_path(const char *path, struct stat *found) { return look(AT_FDCWD, path, 0, found); }
+
+static int stat_link(const char *path, struct stat *found)
+{
+    return look(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, found);
+}
+
+static int stat_file(int fd, struct stat *found) { return look(fd, "", AT_EMPTY_PATH, found); }
+
+// give_away is fchown(), which makes a file's inode new even where nothing changes. SQLite calls it for each
+// journal that it opens, if root runs it.
+static int give_away(int fd, uid_t user, gid_t group)
+{
+    struct stat found;
+    bool has = stat_file(fd, &found) == 0 && found.st_uid == user && found.st_gid == group;
+    return has ? 0 : fchown(fd, user, group);
+}
+
 static bool is(const struct stat *found, dev_t device, ino_t inode)
 {
     return found->st_dev == device && found->st_ino == inode;
@@ -74,7 +118,7 @@ static bool is(const struct stat *found, dev_t device, ino_t inode)
 static bool is_of(int fd, const struct file *file)
 {
     struct stat found;
-    return fstat(fd, &found) == 0 && is(&found, file->device, file->inode);
+    return stat_file(fd, &found) == 0 && is(&found, file->device, file->inode);
 }
 
 static int set_lock(int fd, short type)
@@ -87,7 +131,7 @@ static int set_lock(int fd, short type)
 static void drop(struct journal *journal)
 {
     struct stat found;
-    if (journal->fd >= 0 && fstat(journal->fd, &found) == 0 && is(&found, journal->device, journal->inode))
+    if (journal->fd >= 0 && stat_file(journal->fd, &found) == 0 && is(&found, journal->device, journal->inode))
         close(journal->fd);
     journal->fd = -1;
 }
@@ -133,7 +177,7 @@ static bool has_locks(const char *path)
 {
     struct stat found;
     return !ends_in(path, "-journal") && !ends_in(path, "-wal") &&
-           (lstat(path, &found) != 0 || S_ISREG(found.st_mode));
+           (stat_link(path, &found) != 0 || S_ISREG(found.st_mode));
 }
 
 static struct file *find(const struct stat *wanted)
@@ -151,7 +195,7 @@ static int unpark(const char *path, int flags)
     struct stat wanted;
     int access = flags & O_ACCMODE;
     int rights = R_OK | (access == O_RDONLY ? 0 : W_OK);
-    if ((flags & O_EXCL) || lstat(path, &wanted) != 0)
+    if ((flags & O_EXCL) || stat_link(path, &wanted) != 0)
         return -1;
     struct file *file = find(&wanted);
     if (file == NULL || faccessat(AT_FDCWD, path, rights, AT_EACCESS) != 0)
@@ -186,7 +230,7 @@ static bool make_room(int fd)
 static bool adopt(int fd, int flags)
 {
     struct stat found;
-    if (fstat(fd, &found) != 0)
+    if (stat_file(fd, &found) != 0)
         return false;
     if (!S_ISREG(found.st_mode))
         return true;
@@ -278,7 +322,7 @@ static struct file *database_of(const char *path)
 {
     struct stat found;
     char *database = ends_in(path, "-journal") ? strndup(path, strlen(path) - strlen("-journal")) : NULL;
-    struct file *file = database != NULL && lstat(database, &found) == 0 ? find(&found) : NULL;
+    struct file *file = database != NULL && stat_link(database, &found) == 0 ? find(&found) : NULL;
     free(database);
     return file;
 }
@@ -290,7 +334,7 @@ static int open_directory(const char *path, int *fd)
     struct stat found;
     enter();
     struct file *file = database_of(path); // which SQLite has open, and locked against other writers
-    bool known = file != NULL && file->journal.fd >= 0 && lstat(path, &found) == 0 &&
+    bool known = file != NULL && file->journal.fd >= 0 && stat_link(path, &found) == 0 &&
                  is(&found, file->journal.device, file->journal.inode);
     leave();
     if (known) {
@@ -302,7 +346,7 @@ static int open_directory(const char *path, int *fd)
     int result = sqlite_open_directory(path, fd);
     if (journal < 0)
         return result;
-    if (result != 0 || fstat(journal, &found) != 0 || fsync(*fd) != 0) {
+    if (result != 0 || stat_file(journal, &found) != 0 || fsync(*fd) != 0) {
         close(journal);
         return result;
     }
@@ -369,6 +413,10 @@ bool ofdlocks_install(void)
         {"fcntl", (system_call)lock_file},
         {"mmap", (system_call)map_file},
         {"openDirectory", (system_call)open_directory},
+        {"stat", (system_call)stat_path},
+        {"lstat", (system_call)stat_link},
+        {"fstat", (system_call)stat_file},
+        {"fchown", (system_call)give_away},
     };
     struct sqlite3_vfs *vfs = sqlite3_vfs_find != NULL ? sqlite3_vfs_find("unix") : NULL;
     if (vfs == NULL || vfs->iVersion < 3 || pthread_atfork(enter, leave, abandon) != 0)

@@ -241,6 +241,27 @@ func TestJournal(t *testing.T) {
 		require.Zero(t, descriptors(t, first))
 		require.Equal(t, []string{second + "-journal"}, opens(t, second+"-journal"))
 	})
+	t.Run("OK/OwnerOfTheDatabase", func(t *testing.T) {
+		file := filepath.Join(t.TempDir(), "file.db")
+		db := database(t, file, "PERSIST")
+		if os.Geteuid() == 0 { // others can't give files away, nor does SQLite try
+			require.NoError(t, os.Chown(file, 12345, 54321))
+		}
+		for range 2 {
+			require.NoError(t, exec(db, "INSERT INTO entries VALUES (1)"))
+			require.Equal(t, owner(t, file), owner(t, file+"-journal"))
+			require.NoError(t, os.Chown(file+"-journal", os.Geteuid(), os.Getegid()))
+		}
+	})
+}
+
+// owner gives a file's user and group.
+func owner(t *testing.T, file string) [2]uint32 {
+	t.Helper()
+	var found syscall.Stat_t
+	require.NoError(t, syscall.Stat(file, &found))
+
+	return [2]uint32{found.Uid, found.Gid}
 }
 
 func TestOpening(t *testing.T) {
