@@ -22,7 +22,9 @@ def database(server: str, template: str | None = None) -> Iterator[str]:
         yield engine.url.set(database=name).render_as_string(hide_password=False)
     finally:
         with engine.connect() as connection:
-            connection.execute(sqlalchemy.text(f"DROP DATABASE {name} WITH (FORCE)"))
+            # PostgreSQL doesn't drop what somebody is connected to.
+            force = " WITH (FORCE)" if engine.dialect.name == "postgresql" else ""
+            connection.execute(sqlalchemy.text(f"DROP DATABASE {name}{force}"))
         engine.dispose()
 
 
