@@ -11,9 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ownWait is how long a thread waits for an answer itself: longer than most take. It delays no one for longer
-// who needs the thread's processor, of which Go knows only after a while that it is free, or who
-// wants to end the wait.
+// ownWait is how long a thread waits for an answer itself: longer than most answers take, and short enough for
+// whoever wants to end the wait, or needs the processor, which Go takes for busy for a while.
 const ownWait = time.Millisecond
 
 // waitingItself has threads that read from connections wait for what comes themselves, while alone says so.
