@@ -7,6 +7,8 @@ import (
 	"io"
 	"net"
 	"os"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -16,13 +18,46 @@ import (
 	"github.com/mlflow/mlflow-go/pkg/databasetest"
 )
 
+// countedConn counts how often a reader waited itself.
+type countedConn struct {
+	*net.TCPConn
+
+	waits *atomic.Int32
+}
+
+func (c countedConn) SyscallConn() (syscall.RawConn, error) {
+	raw, err := c.TCPConn.SyscallConn()
+
+	return countedRaw{raw, c.waits}, err
+}
+
+type countedRaw struct {
+	syscall.RawConn
+
+	waits *atomic.Int32
+}
+
+func (r countedRaw) Read(f func(descriptor uintptr) (done bool)) error {
+	r.waits.Add(1)
+
+	return r.RawConn.Read(f)
+}
+
 // dialWaiting connects to a server of the test's, with what waits itself around the connection.
-func dialWaiting(t *testing.T, alone func() bool) (client, server net.Conn) {
+func dialWaiting(t *testing.T, alone bool) (client, server net.Conn, waits *atomic.Int32) {
 	t.Helper()
-	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	listener, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = listener.Close() })
-	dial := database.WaitingItself((&net.Dialer{}).DialContext, alone)
+	waits = new(atomic.Int32)
+	dial := database.WaitingItself(func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := (&net.Dialer{}).DialContext(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+
+		return countedConn{conn.(*net.TCPConn), waits}, nil
+	}, func() bool { return alone })
 	client, err = dial(t.Context(), "tcp", listener.Addr().String())
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = client.Close() })
@@ -30,21 +65,19 @@ func dialWaiting(t *testing.T, alone func() bool) (client, server net.Conn) {
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = server.Close() })
 
-	return client, server
+	return client, server, waits
 }
 
 func TestWaitingItself(t *testing.T) {
 	t.Parallel()
 
 	for name, alone := range map[string]bool{"Alone": true, "Among others": false} {
-		always := func() bool { return alone }
-
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 
 			// A wait that is over before the thread's own, and one that is longer.
 			for _, delay := range []time.Duration{0, 20 * time.Millisecond} {
-				client, server := dialWaiting(t, always)
+				client, server, waits := dialWaiting(t, alone)
 				time.AfterFunc(delay, func() {
 					_, _ = server.Write([]byte("answer"))
 					_ = server.Close()
@@ -52,18 +85,19 @@ func TestWaitingItself(t *testing.T) {
 				read, err := io.ReadAll(client)
 				require.NoError(t, err)
 				require.Equal(t, "answer", string(read))
+				require.Equal(t, alone, waits.Load() > 0)
 			}
 
 			t.Run("Deadline", func(t *testing.T) {
 				t.Parallel()
-				client, _ := dialWaiting(t, always)
+				client, _, _ := dialWaiting(t, alone)
 				time.AfterFunc(10*time.Millisecond, func() { _ = client.SetReadDeadline(time.Unix(1, 0)) })
 				_, err := client.Read(make([]byte, 1))
 				require.ErrorIs(t, err, os.ErrDeadlineExceeded)
 			})
 			t.Run("Closed", func(t *testing.T) {
 				t.Parallel()
-				client, _ := dialWaiting(t, always)
+				client, _, _ := dialWaiting(t, alone)
 				time.AfterFunc(10*time.Millisecond, func() { _ = client.Close() })
 				_, err := client.Read(make([]byte, 1))
 				require.ErrorIs(t, err, net.ErrClosed)
